@@ -1,0 +1,123 @@
+/**
+ * The measurement: every side is mounted, then for each workload the sides take turns in short samples, in another
+ * order each round, so that what disturbs the machine disturbs all of them.
+ * @module
+ */
+import { Client } from "./client.ts";
+import type { Side } from "./sides.ts";
+import { shuffled, summarize, type Summary } from "./statistics.ts";
+import type { Workload } from "./workloads.ts";
+
+/** What to measure, and how long. */
+export interface Plan {
+  sides: readonly Side[];
+  workloads: readonly Workload[];
+  /** Samples for each workload and side. */
+  rounds: number;
+  /** How long a sample should take. */
+  sampleMs: number;
+  /** How many files the large directories have. */
+  nameCount: number;
+  /** Each operation in a process of its own. */
+  fresh?: boolean;
+  /** Most operations a sample, whatever else says; for trying the bench itself. */
+  countMax?: number;
+  /** Told what is measured now. */
+  progress?: (text: string) => void;
+  /** Ends the measurement early, by an exception. */
+  signal?: AbortSignal;
+}
+
+/** One cell: a workload on a side. */
+export interface Cell extends Summary {
+  workload: string;
+  side: string;
+  /** Operations in each sample. */
+  count: number;
+  /** Nanoseconds an operation, one number a sample; the summary is of these. */
+  samples: number[];
+}
+
+/** A mounted side with its client. */
+interface Running {
+  name: string;
+  dir: string;
+  client: Client;
+}
+
+/** Fewer operations than this grow by at most this factor a step: one operation says little about a thousand. */
+const GROWTH_MAX = 20;
+
+/** Measures everything in the plan. Unmounts and ends all it has started, also when it fails. */
+export async function measure(plan: Plan): Promise<Cell[]> {
+  await using stack = new AsyncDisposableStack();
+  const running: Running[] = [];
+  for (const side of plan.sides) {
+    plan.signal?.throwIfAborted();
+    plan.progress?.(`mount ${side.name}`);
+    const { dir } = stack.use(await side.mount());
+    const client = stack.use(new Client(plan.nameCount, side.prefix?.(dir)));
+    running.push({ name: side.name, dir, client });
+  }
+  const cells: Cell[] = [];
+  for (const workload of plan.workloads) {
+    cells.push(...await measureWorkload(plan, workload, running));
+  }
+  return cells;
+}
+
+async function measureWorkload(
+  plan: Plan,
+  workload: Workload,
+  running: Running[],
+): Promise<Cell[]> {
+  const rows = [];
+  for (const { name, dir, client } of running) {
+    plan.signal?.throwIfAborted();
+    plan.progress?.(`${workload.label}: prepare ${name}`);
+    await client.prepare(workload.name, dir);
+    const fresh = plan.fresh && !workload.spawns;
+    const sample = (count: number) => client.run(workload.name, dir, count, fresh);
+    rows.push({
+      name,
+      sample,
+      count: await calibrate(plan, workload, sample),
+      samples: [] as number[],
+    });
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    plan.progress?.(`${workload.label}: round ${round + 1} of ${plan.rounds}`);
+    for (const row of shuffled(rows)) {
+      plan.signal?.throwIfAborted();
+      const { count, nanoseconds } = await row.sample(row.count);
+      row.count = count;
+      row.samples.push(nanoseconds / count);
+    }
+  }
+  return rows.map(({ name, count, samples }) => ({
+    workload: workload.name,
+    side: name,
+    count,
+    samples,
+    ...summarize(samples),
+  }));
+}
+
+/** The number of operations that take about as long as a sample should. Warms the side up as it goes. */
+async function calibrate(
+  plan: Plan,
+  workload: Workload,
+  sample: (count: number) => Promise<{ count: number; nanoseconds: number }>,
+): Promise<number> {
+  const countMax = plan.countMax ?? Infinity;
+  let count = Math.min(workload.count ?? 1, countMax);
+  const targetNanoseconds = plan.sampleMs * 1e6;
+  while (true) {
+    const done = await sample(count);
+    if (workload.count !== undefined || done.nanoseconds >= targetNanoseconds / 2) return count;
+    const wanted = Math.ceil(targetNanoseconds / done.nanoseconds * done.count);
+    const next = Math.min(wanted, done.count * GROWTH_MAX, countMax);
+    if (next <= count) return count;
+    count = next;
+  }
+}

@@ -1,0 +1,82 @@
+/** libbtfuse_native.so (shim/native.zig): shared memory, futex and the FUSE device. Opened on first use. */
+import { findLibrary } from "./library_path.ts";
+
+const symbols = {
+  /** int bt_region_create(const char *name, uint64_t bytes): a descriptor */
+  bt_region_create: { parameters: ["buffer", "u64"], result: "i32" },
+  /** int bt_region_open(const char *name): a descriptor */
+  bt_region_open: { parameters: ["buffer"], result: "i32" },
+  /** int bt_region_unlink(const char *name) */
+  bt_region_unlink: { parameters: ["buffer"], result: "i32" },
+  /** uint64_t bt_region_map(int fd, uint64_t bytes): the address, or 0 */
+  bt_region_map: { parameters: ["i32", "u64"], result: "u64" },
+  /** int bt_region_unmap(uint64_t address, uint64_t bytes) */
+  bt_region_unmap: { parameters: ["u64", "u64"], result: "i32" },
+  /** int bt_region_punch(int fd, uint64_t offset, uint64_t bytes) */
+  bt_region_punch: { parameters: ["i32", "u64", "u64"], result: "i32" },
+  /** int bt_region_stat(int fd, double out[2]): size and memory taken, in bytes */
+  bt_region_stat: { parameters: ["i32", "buffer"], result: "i32" },
+  /** double bt_region_data_bytes(int fd, uint64_t from, uint64_t to): bytes that take memory */
+  bt_region_data_bytes: { parameters: ["i32", "u64", "u64"], result: "f64" },
+  /** int bt_process_exists(int pid): 1 or 0 */
+  bt_process_exists: { parameters: ["i32"], result: "i32" },
+  /** int bt_close(int fd) */
+  bt_close: { parameters: ["i32"], result: "i32" },
+  /** int bt_futex_wait(uint64_t address, uint32_t expected, uint32_t timeout_ms) */
+  bt_futex_wait: { parameters: ["u64", "u32", "u32"], result: "i32" },
+  /** int bt_futex_wake(uint64_t address, uint32_t count) */
+  bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
+  /** int bt_fuse_receive(int fd, void *request, uint32_t capacity, uint32_t clock[3]): bytes */
+  bt_fuse_receive: { parameters: ["i32", "buffer", "u32", "buffer"], result: "i32" },
+  /** int bt_fuse_exchange(int fd, const void *reply, uint32_t bytes, void *request, uint32_t capacity, uint32_t clock[3]) */
+  bt_fuse_exchange: {
+    parameters: ["i32", "buffer", "u32", "buffer", "u32", "buffer"],
+    result: "i32",
+  },
+  /** int bt_fuse_exchange_data(int fd, const void *reply, uint32_t bytes, const double segments[2 * count], uint32_t count, void *request, uint32_t capacity, uint32_t clock[3]) */
+  bt_fuse_exchange_data: {
+    parameters: ["i32", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+export type NativeSymbols = Deno.DynamicLibrary<typeof symbols>["symbols"];
+
+let opened: NativeSymbols | undefined;
+
+/** @throws when the library cannot be found (every path tried is named) or loaded */
+export function native(): NativeSymbols {
+  return opened ??= Deno.dlopen(findLibrary("libbtfuse_native.so"), symbols).symbols;
+}
+
+/** The address as Deno wants it. */
+export function pointerTo(address: bigint): Deno.PointerObject {
+  const pointer = Deno.UnsafePointer.create(address);
+  if (pointer === null) throw new Error("a null address");
+  return pointer;
+}
+
+const errnoTexts: Record<number, string> = {
+  1: "operation not permitted (EPERM)",
+  2: "it does not exist (ENOENT)",
+  9: "bad file descriptor (EBADF)",
+  12: "not enough memory (ENOMEM)",
+  13: "no permission (EACCES)",
+  16: "it is in use (EBUSY)",
+  17: "it exists already (EEXIST)",
+  22: "invalid argument (EINVAL)",
+  23: "too many open files on this system (ENFILE)",
+  24: "too many open files (EMFILE)",
+  27: "too large (EFBIG)",
+  28: "no space left in /dev/shm (ENOSPC)",
+  36: "the name is too long (ENAMETOOLONG)",
+  40: "it is a symbolic link (ELOOP)",
+};
+
+/** Throws for a negative errno from the library; hands every other result through. */
+export function checked(result: number, what: string): number {
+  if (result < 0) throw new Error(`cannot ${what}: ${checked.text(result)}`);
+  return result;
+}
+/** The errno in words. */
+checked.text = (result: number): string => errnoTexts[-result] ?? `errno ${-result}`;

@@ -1,0 +1,83 @@
+/** The part of libbtfuse_native.so that deals with processes and mounts (shim/process.zig). Opened on first use. */
+import { findLibrary } from "./library_path.ts";
+
+const symbols = {
+  /** int bt_process_spawn(const char *path, char *const argv[], char *const envp[], const char *log_path): a pid */
+  bt_process_spawn: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32" },
+  /** int bt_process_reap(int pid, uint32_t *status): 0 while it runs, else the pid */
+  bt_process_reap: { parameters: ["i32", "buffer"], result: "i32" },
+  /** int bt_umount(const char *path, uint32_t flags) */
+  bt_umount: { parameters: ["buffer", "u32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+let opened: Deno.DynamicLibrary<typeof symbols>["symbols"] | undefined;
+
+function native() {
+  return opened ??= Deno.dlopen(findLibrary("libbtfuse_native.so"), symbols).symbols;
+}
+
+/** Flags of umount2(2). */
+export const MNT_FORCE = 1;
+export const MNT_DETACH = 2;
+
+/** errno values umount2(2) answers with that mean something to us. */
+export const EPERM = 1;
+export const EBUSY = 16;
+export const EINVAL = 22;
+
+/** @returns 0 or a negative errno */
+export function umount2(path: string, flags: number): number {
+  return native().bt_umount(cString(path), flags);
+}
+
+/**
+ * Starts `command` as a daemon: own session, directory `/`, no descriptor but the log as stdout and stderr.
+ * @param command absolute path of the program, then its arguments
+ * @param logPath made when missing, mode 0600; appended to
+ * @returns the child's pid, or a negative errno
+ */
+export function spawnDaemon(command: string[], logPath: string): number {
+  const environment = Object.entries(Deno.env.toObject()).map(([name, value]) =>
+    `${name}=${value}`
+  );
+  const argv = new StringVector(command);
+  const envp = new StringVector(environment);
+  return native().bt_process_spawn(
+    cString(command[0]),
+    argv.pointers,
+    envp.pointers,
+    cString(logPath),
+  );
+}
+
+/** @returns the child's exit code (128 + signal for a killed one), or undefined while it runs */
+export function reapChild(pid: number): number | undefined {
+  const status = new Uint32Array(1);
+  const result = native().bt_process_reap(pid, status);
+  if (result === 0) return undefined;
+  const signal = status[0] & 0x7f;
+  return signal === 0 ? (status[0] >> 8) & 0xff : 128 + signal;
+}
+
+/** A NULL-terminated `char *[]`; keeps the strings alive as long as it lives itself. */
+export class StringVector {
+  readonly pointers: BigUint64Array<ArrayBuffer>;
+  readonly #strings: Uint8Array<ArrayBuffer>[];
+
+  constructor(texts: string[]) {
+    this.#strings = texts.map(cString);
+    this.pointers = new BigUint64Array([...this.#strings.map(addressOf), 0n]);
+  }
+
+  get address(): bigint {
+    return addressOf(this.pointers);
+  }
+}
+
+function addressOf(bytes: ArrayBufferView<ArrayBuffer>): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+}
+
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}

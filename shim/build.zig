@@ -1,0 +1,74 @@
+//! Builds every native part of btfuse into one prefix (`zig build --release=fast -p zig-out`):
+//!
+//!     lib/libbtfuse_native.so   what the daemon calls through FFI; no libc
+//!     bin/btfuse-launcher       start of the one-file executable; static, no libc
+//!     bin/btfuse-pack           makes the executable of it
+//!     bin/gen_layout            prints src/region/layout.gen.ts
+//!     bin/bench_client          timing client of `deno task bench`; glibc
+//!     bin/test_agent            system-call agent of the tests; glibc
+
+const std = @import("std");
+
+const Part = struct {
+    name: []const u8,
+    source: []const u8,
+    kind: enum { library, static_program, libc_program },
+};
+
+const parts = [_]Part{
+    .{ .name = "btfuse_native", .source = "native.zig", .kind = .library },
+    .{ .name = "btfuse-launcher", .source = "launcher.zig", .kind = .static_program },
+    .{ .name = "btfuse-pack", .source = "pack.zig", .kind = .static_program },
+    .{ .name = "gen_layout", .source = "gen_layout.zig", .kind = .static_program },
+    .{ .name = "bench_client", .source = "../bench/client.zig", .kind = .libc_program },
+    .{ .name = "test_agent", .source = "../tests/agent.zig", .kind = .libc_program },
+};
+
+pub fn build(b: *std.Build) void {
+    // A named target, not the build machine: the processor's baseline and an old glibc, so
+    // that the results run on any x86-64 machine with Debian 11 or later.
+    const target = b.resolveTargetQuery(.{
+        .cpu_arch = .x86_64,
+        .os_tag = .linux,
+        .abi = .gnu,
+        .glibc_version = .{ .major = 2, .minor = 31, .patch = 0 },
+    });
+    const optimize = b.standardOptimizeOption(.{ .preferred_optimize_mode = .ReleaseFast });
+
+    for (parts) |part| {
+        if (!sourceExists(b, part.source)) continue;
+        const module = b.createModule(.{
+            .root_source_file = b.path(part.source),
+            .target = target,
+            .optimize = optimize,
+            .strip = optimize != .Debug,
+            .link_libc = part.kind == .libc_program,
+        });
+        const artifact = switch (part.kind) {
+            .library => b.addLibrary(.{
+                .name = part.name,
+                .root_module = module,
+                .linkage = .dynamic,
+            }),
+            .static_program => b.addExecutable(.{
+                .name = part.name,
+                .root_module = module,
+                .linkage = .static,
+            }),
+            .libc_program => b.addExecutable(.{
+                .name = part.name,
+                .root_module = module,
+                .linkage = .dynamic,
+            }),
+        };
+        // One step a part, so that `zig build gen_layout` works while others do not compile.
+        const install = b.addInstallArtifact(artifact, .{});
+        b.getInstallStep().dependOn(&install.step);
+        b.step(part.name, part.source).dependOn(&install.step);
+    }
+}
+
+fn sourceExists(b: *std.Build, path: []const u8) bool {
+    b.build_root.handle.access(b.graph.io, path, .{}) catch return false;
+    return true;
+}

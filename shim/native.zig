@@ -1,0 +1,8 @@
+//! libbtfuse_native.so: what the TypeScript daemon needs from Linux and Deno does not offer.
+//! Every function returns a negative errno on failure; nothing here keeps state.
+
+comptime {
+    _ = @import("region.zig");
+    _ = @import("fuse_device.zig");
+    _ = @import("process.zig");
+}

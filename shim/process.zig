@@ -1,0 +1,51 @@
+//! Process and mount calls the command line needs and Deno does not offer: a child in its own
+//! session with nothing inherited, reaping it, and umount2(2).
+
+const std = @import("std");
+const linux = std.os.linux;
+
+const exec_failed_status = 127;
+const log_flags: linux.O = .{ .ACCMODE = .WRONLY, .CREAT = true, .APPEND = true, .NOFOLLOW = true };
+
+fn result(rc: usize) i32 {
+    return @truncate(@as(isize, @bitCast(rc)));
+}
+
+/// Starts `path` as a daemon: own session, working directory `/`, stdin from /dev/null, stdout
+/// and stderr appended to `log_path`, an empty signal mask and no other descriptor. Returns its
+/// pid. A log that cannot be opened or a failing execve shows as exit status 127.
+export fn bt_process_spawn(
+    path: [*:0]const u8,
+    argv: [*:null]const ?[*:0]const u8,
+    envp: [*:null]const ?[*:0]const u8,
+    log_path: [*:0]const u8,
+) i32 {
+    // A plain fork: the child must not share this thread's stack, because Deno's other threads
+    // go on running. The child makes system calls only, so the locks they hold do not matter.
+    const pid = result(linux.fork());
+    if (pid != 0) return pid;
+
+    _ = linux.setsid();
+    _ = linux.chdir("/");
+    const no_signals = std.mem.zeroes(linux.sigset_t);
+    _ = linux.sigprocmask(linux.SIG.SETMASK, &no_signals, null);
+    const null_fd = result(linux.open("/dev/null", .{ .ACCMODE = .RDONLY }, 0));
+    const log_fd = result(linux.open(log_path, log_flags, 0o600));
+    if (null_fd < 0 or log_fd < 0) linux.exit_group(exec_failed_status);
+    _ = linux.dup2(null_fd, 0);
+    _ = linux.dup2(log_fd, 1);
+    _ = linux.dup2(log_fd, 2);
+    _ = linux.close_range(3, std.math.maxInt(i32), .{ .CLOEXEC = true, .UNSHARE = false });
+    _ = linux.execve(path, argv, envp);
+    linux.exit_group(exec_failed_status);
+}
+
+/// waitpid(2) without waiting: 0 while child `pid` runs, its pid when it has ended, then with the
+/// wait status in `status`.
+export fn bt_process_reap(pid: i32, status: *u32) i32 {
+    return result(linux.waitpid(pid, status, linux.W.NOHANG));
+}
+
+export fn bt_umount(path: [*:0]const u8, flags: u32) i32 {
+    return result(linux.umount2(path, flags));
+}

@@ -1,0 +1,60 @@
+/** The `-o` list of mount(8): which options are ours, libfuse's, or only of interest to mount(8) and fstab(5). */
+import { UsageError } from "./arguments.ts";
+
+/** Values of `size=` and the like as they were written; a command-line option overrides them. */
+export interface OwnOptions {
+  size?: string;
+  inodes?: string;
+  name?: string;
+  cache?: string;
+  mode?: string;
+  uid?: string;
+  gid?: string;
+}
+
+export interface MountOptions {
+  own: OwnOptions;
+  /** For libfuse. */
+  passed: string[];
+}
+
+const ownNames: Record<string, keyof OwnOptions> = {
+  size: "size",
+  inodes: "inodes",
+  nr_inodes: "inodes",
+  name: "name",
+  cache: "cache",
+  mode: "mode",
+  uid: "uid",
+  gid: "gid",
+};
+
+const passedNames = new Set(
+  ("ro rw suid nosuid dev nodev exec noexec sync async dirsync noatime allow_other auto_unmount " +
+    "context= fscontext= defcontext= rootcontext=").split(" "),
+);
+
+// Either meant for mount(8), init or fsck, or what btfuse does anyway.
+const ignoredNames = new Set(
+  ("defaults default_permissions auto noauto user nouser users owner group nofail _netdev loud silent " +
+    "atime relatime norelatime strictatime nostrictatime diratime nodiratime lazytime nolazytime nomand " +
+    "user= comment=").split(" "),
+);
+
+/** @throws {UsageError} an option that nobody here knows */
+export function parseMountOptions(lists: string[], isRoot: boolean): MountOptions {
+  const result: MountOptions = { own: {}, passed: [] };
+  for (const option of lists.join(",").split(",").filter((text) => text !== "")) {
+    const equals = option.indexOf("=");
+    const key = equals < 0 ? option : option.slice(0, equals + 1);
+    const own = ownNames[option.slice(0, equals)];
+    if (own !== undefined) result.own[own] = option.slice(equals + 1);
+    else if (passedNames.has(key)) result.passed.push(option);
+    else if (!ignoredNames.has(key) && !/^x-/i.test(option)) {
+      throw new UsageError(`unknown mount option '${option}' after -o`);
+    }
+  }
+  // libfuse's own defaults for root are nosuid and nodev; those of any other file system are these.
+  if (isRoot) result.passed.unshift("suid", "dev");
+  return result;
+}

@@ -1,0 +1,89 @@
+/** DIR and NAME arguments: from what the user wrote to the mount that is meant. */
+import { Failure } from "../daemon/failure.ts";
+import {
+  BTFUSE_TYPE,
+  btfuseMounts,
+  mountAt,
+  type MountEntry,
+  mountHolding,
+  mountUid,
+  readMounts,
+} from "../daemon/mountinfo.ts";
+import {
+  currentUid,
+  isMountName,
+  listObjects,
+  objectExists,
+  type ObjectName,
+} from "../daemon/shared_objects.ts";
+
+/** At least one of the two: a dead daemon can leave a mount, an object, or both. */
+export interface Target {
+  mount?: MountEntry;
+  object: ObjectName;
+}
+
+/**
+ * Absolute path without symbolic links. The directory itself is not touched, because a dead mount answers
+ * every access with an error.
+ * @throws {Failure} no such directory
+ */
+export function resolveMountPoint(path: string): string {
+  const trimmed = path.replace(/\/+$/, "") || "/";
+  const absolute = trimmed.startsWith("/") ? trimmed : `${Deno.cwd()}/${trimmed}`;
+  try {
+    return Deno.realPathSync(absolute);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Failure(`${path} does not exist`);
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new Failure(`no permission to reach ${path}`);
+    }
+    const slash = absolute.lastIndexOf("/");
+    const parent = Deno.realPathSync(absolute.slice(0, slash) || "/");
+    return `${parent === "/" ? "" : parent}/${absolute.slice(slash + 1)}`;
+  }
+}
+
+/**
+ * A directory wins over a name; `./x` is always a directory.
+ * @throws {Failure} nothing of btfuse is there
+ */
+export function findTarget(text: string): Target {
+  const byName = isMountName(text) ? findByName(text) : undefined;
+  let path;
+  try {
+    path = resolveMountPoint(text);
+  } catch (error) {
+    if (byName !== undefined) return byName;
+    throw error;
+  }
+  const mounts = readMounts();
+  const mount = mountAt(mounts, path);
+  if (mount?.type === BTFUSE_TYPE) {
+    return { mount, object: { uid: mountUid(mount), name: mount.source } };
+  }
+  if (byName !== undefined) return byName;
+  if (mount !== undefined) {
+    throw new Failure(`${path} is not a btfuse mount but one of type ${mount.type}`);
+  }
+  const holding = mountHolding(mounts, path);
+  const hint = holding?.type === BTFUSE_TYPE ? `; the mount is on ${holding.mountPoint}` : "";
+  throw new Failure(`nothing is mounted on ${path}${hint}`);
+}
+
+/** Root may name what others have mounted, when only one has that name. */
+function findByName(name: string): Target | undefined {
+  const own = currentUid();
+  const uids = own === 0
+    ? new Set(listObjects().filter((o) => o.name === name).map((o) => o.uid))
+    : [];
+  const candidates = [own, ...uids].map((uid) => ({ uid, name }));
+  for (const object of candidates) {
+    const mount = btfuseMounts(readMounts()).find((entry) =>
+      entry.source === name && mountUid(entry) === object.uid
+    );
+    if (mount !== undefined) return { mount, object };
+    if (objectExists(object)) return { object };
+  }
+  return undefined;
+}

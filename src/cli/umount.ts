@@ -1,0 +1,104 @@
+/** `btfuse umount` */
+import { Failure } from "../daemon/failure.ts";
+import { inspect } from "../daemon/inspect.ts";
+import { type MountEntry, readMounts } from "../daemon/mountinfo.ts";
+import { isRunning, sendSignal, usersOf } from "../daemon/process_table.ts";
+import {
+  currentUid,
+  objectExists,
+  type ObjectName,
+  objectPath,
+  removeObject,
+} from "../daemon/shared_objects.ts";
+import { unmount } from "../daemon/unmount.ts";
+import { parseCommandLine, UsageError } from "./arguments.ts";
+import { findTarget } from "./targets.ts";
+
+export const help = `usage: btfuse umount [--force] DIR|NAME
+
+Unmounts a btfuse file system and waits until its daemon and its memory are gone. All files in it are
+lost. When programs use it, nothing is changed and they are listed. Also cleans up after a daemon that died.
+
+  --force   even when it is in use or does not answer: programs get errors for files they have open
+
+Example: btfuse umount /mnt/scratch`;
+
+const daemonEndTimeoutMs = 5000;
+/** For a daemon that may not answer at all. */
+const forcedEndTimeoutMs = 500;
+const killTimeoutMs = 5000;
+
+interface Owner {
+  pid: number;
+  startTime: number;
+}
+
+export async function run(args: string[]): Promise<number> {
+  const { flags, positional } = parseCommandLine(args, { flags: ["force"] });
+  if (positional.length !== 1) {
+    throw new UsageError(`umount takes one directory or name, not ${positional.length}`);
+  }
+  const isForced = flags.has("force");
+  const { mount, object } = findTarget(positional[0]);
+  if (currentUid() !== 0 && currentUid() !== object.uid) {
+    throw new Failure(
+      `${positional[0]} was mounted by user ${object.uid}: only that user and root can unmount it`,
+    );
+  }
+  const { statistics, problem } = inspect(object);
+  const owner = statistics && { pid: statistics.ownerPid, startTime: statistics.ownerStartTime };
+  if (
+    mount === undefined && owner !== undefined && isRunning(owner.pid, owner.startTime) && !isForced
+  ) {
+    throw new Failure(
+      `'${object.name}' is not mounted here, but its daemon (pid ${owner.pid}) runs: --force ends it`,
+    );
+  }
+  if (mount !== undefined) await takeDown(mount, isForced);
+  await endDaemon(object, owner, isForced, problem);
+  return 0;
+}
+
+async function takeDown(mount: MountEntry, isForced: boolean): Promise<void> {
+  const { outcome, message } = await unmount(mount, isForced ? "force" : "plain");
+  if (outcome === "done") return;
+  if (outcome === "failed") throw new Failure(`cannot unmount ${mount.mountPoint}: ${message}`);
+  const users = usersOf(mount, readMounts());
+  throw new Failure([
+    `${mount.mountPoint} is in use; nothing was changed (--force unmounts it all the same)`,
+    ...(users.length > 0 ? users : ["by a process that this user cannot see"]),
+  ].join("\n  "));
+}
+
+/** The daemon ends by itself when its mount is gone, and removes the object. */
+async function endDaemon(
+  object: ObjectName,
+  owner: Owner | undefined,
+  isForced: boolean,
+  problem: string,
+): Promise<void> {
+  const isGone = () =>
+    owner === undefined ? !objectExists(object) : !isRunning(owner.pid, owner.startTime);
+  let isEnded = await until(isGone, isForced ? forcedEndTimeoutMs : daemonEndTimeoutMs);
+  if (!isEnded && isForced && owner !== undefined) {
+    sendSignal(owner.pid, "SIGKILL");
+    isEnded = await until(isGone, killTimeoutMs);
+  }
+  if (isEnded) return removeObject(object);
+  throw new Failure(
+    owner === undefined
+      ? `unmounted, but whose ${
+        objectPath(object)
+      } is cannot be told (${problem}): remove it by hand`
+      : `unmounted, but its daemon (pid ${owner.pid}) still runs: 'btfuse umount --force ${object.name}' ends it`,
+  );
+}
+
+async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return true;
+}

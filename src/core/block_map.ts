@@ -1,0 +1,221 @@
+/**
+ * Block maps: which block holds which 4 KiB of a file. The first `DIRECT_COUNT` blocks are named in the inode; all
+ * others hang in a radix tree of map blocks (1024 numbers each), which grows in height as the file grows.
+ * Files are sparse: 0 = hole. An entry with ENTRY_UNWRITTEN is a block reserved by fallocate(2) that
+ * still reads as zeros.
+ *
+ * INVARIANTS: a map of height h covers the indexes below 1024^h (0: none); `block_count` of the inode
+ * counts the data blocks; every block is named once in the whole file system; no map block is empty.
+ */
+import type { Region } from "../region/region.ts";
+import {
+  DIRECT_COUNT,
+  ENTRY_UNWRITTEN,
+  INODE_BLOCK_COUNT,
+  INODE_DIRECT,
+  INODE_MAP_HEIGHT,
+  INODE_MAP_ROOT,
+  INODE_WORDS,
+  MAP_FANOUT,
+} from "../region/layout.gen.ts";
+import type { Pool } from "./pool.ts";
+
+/** 1024^h entries hang below a map of height h. */
+const COVER = [1, 2 ** 10, 2 ** 20, 2 ** 30, 2 ** 40];
+
+export const blockOf = (entry: number): number => entry & ~ENTRY_UNWRITTEN;
+export const isUnwritten = (entry: number): boolean => (entry & ENTRY_UNWRITTEN) !== 0;
+
+export class BlockMap {
+  // Where `locate` found the entry: `words[at]`; `room` entries lie there side by side.
+  words: Uint32Array;
+  at = 0;
+  room = 0;
+  // Blocks being freed are gathered into runs.
+  #runStart = 0;
+  #runLength = 0;
+
+  constructor(private readonly region: Region, private readonly pool: Pool) {
+    this.words = region.inodes;
+  }
+
+  /**
+   * Points `words`, `at` and `room` at the entry for block `index` of the file. Without `create`, false means that
+   * `room` entries from here on do not exist (a hole); with it, false means that no block was left for the map.
+   */
+  locate(ino: number, index: number, create: boolean): boolean {
+    const { inodes } = this.region;
+    const base = ino * INODE_WORDS;
+    if (index < DIRECT_COUNT) {
+      this.words = inodes;
+      this.at = base + INODE_DIRECT + index;
+      this.room = DIRECT_COUNT - index;
+      return true;
+    }
+    let height = inodes[base + INODE_MAP_HEIGHT];
+    if (height === 0 || index >= COVER[height]) {
+      if (!create) {
+        this.room = Infinity;
+        return false;
+      }
+      if (!this.#grow(base, index)) return false;
+      height = inodes[base + INODE_MAP_HEIGHT];
+    }
+    let node = inodes[base + INODE_MAP_ROOT];
+    for (let level = height - 1; level > 0; level--) {
+      const at = this.region.wordIndex(node) + Math.floor(index / COVER[level]) % MAP_FANOUT;
+      const words = this.region.words(node);
+      if (words[at] === 0) {
+        if (!create) {
+          this.room = COVER[level] - index % COVER[level];
+          return false;
+        }
+        const child = this.#newMapBlock();
+        if (child === 0) return false;
+        words[at] = child;
+      }
+      node = words[at];
+    }
+    this.words = this.region.words(node);
+    this.at = this.region.wordIndex(node) + index % MAP_FANOUT;
+    this.room = MAP_FANOUT - index % MAP_FANOUT;
+    return true;
+  }
+
+  #grow(base: number, index: number): boolean {
+    const { inodes } = this.region;
+    if (inodes[base + INODE_MAP_ROOT] === 0) {
+      const root = this.#newMapBlock();
+      if (root === 0) return false;
+      inodes[base + INODE_MAP_ROOT] = root;
+      inodes[base + INODE_MAP_HEIGHT] = COVER.findIndex((cover) => index < cover);
+      return true;
+    }
+    while (index >= COVER[inodes[base + INODE_MAP_HEIGHT]]) {
+      const root = this.#newMapBlock();
+      if (root === 0) return false;
+      this.region.words(root)[this.region.wordIndex(root)] = inodes[base + INODE_MAP_ROOT];
+      inodes[base + INODE_MAP_ROOT] = root;
+      inodes[base + INODE_MAP_HEIGHT]++;
+    }
+    return true;
+  }
+
+  #newMapBlock(): number {
+    const block = this.pool.allocate();
+    if (block !== 0) {
+      const at = this.region.wordIndex(block);
+      this.region.words(block).fill(0, at, at + MAP_FANOUT);
+    }
+    return block;
+  }
+
+  /** The entry of one block: 0, or a block number, perhaps with ENTRY_UNWRITTEN. */
+  entry(ino: number, index: number): number {
+    return this.locate(ino, index, false) ? this.words[this.at] : 0;
+  }
+
+  /** Map blocks that `locate(…, true)` may need at most, to ask for room beforehand. */
+  mapBlocksFor(index: number, count: number): number {
+    let blocks = 1;
+    for (let level = 1; level < COVER.length; level++) {
+      blocks += Math.ceil((index % COVER[level] + count) / COVER[level]);
+      if (index + count <= COVER[level]) break;
+    }
+    return blocks;
+  }
+
+  /** Frees the blocks of the indexes from `from` (included) to `to` (excluded, may be Infinity). */
+  release(ino: number, from: number, to: number): void {
+    const { inodes } = this.region;
+    const base = ino * INODE_WORDS;
+    for (let index = from; index < Math.min(to, DIRECT_COUNT); index++) {
+      this.#releaseEntry(inodes, base + INODE_DIRECT + index, base);
+    }
+    const height = inodes[base + INODE_MAP_HEIGHT];
+    if (height > 0 && from < COVER[height] && to > DIRECT_COUNT) {
+      const root = inodes[base + INODE_MAP_ROOT];
+      if (this.#releaseBelow(root, height, 0, from, to, base)) {
+        this.#free(root);
+        inodes[base + INODE_MAP_ROOT] = 0;
+        inodes[base + INODE_MAP_HEIGHT] = 0;
+      }
+    }
+    this.#flush();
+  }
+
+  #releaseEntry(words: Uint32Array, at: number, base: number): void {
+    if (words[at] === 0) return;
+    this.#free(blockOf(words[at]));
+    words[at] = 0;
+    this.region.inodes[base + INODE_BLOCK_COUNT]--;
+  }
+
+  /** Frees within the map block `node`, whose first entry stands for index `first`; true when it is empty afterwards. */
+  #releaseBelow(
+    node: number,
+    height: number,
+    first: number,
+    from: number,
+    to: number,
+    base: number,
+  ): boolean {
+    const words = this.region.words(node);
+    const start = this.region.wordIndex(node);
+    const cover = COVER[height - 1];
+    const low = Math.max(0, Math.floor((from - first) / cover));
+    const high = Math.min(MAP_FANOUT, Math.ceil((to - first) / cover));
+    for (let i = low; i < high; i++) {
+      if (height === 1) this.#releaseEntry(words, start + i, base);
+      else if (words[start + i] !== 0) {
+        const child = words[start + i];
+        if (this.#releaseBelow(child, height - 1, first + i * cover, from, to, base)) {
+          this.#free(child);
+          words[start + i] = 0;
+        }
+      }
+    }
+    for (let i = 0; i < MAP_FANOUT; i++) if (words[start + i] !== 0) return false;
+    return true;
+  }
+
+  #free(block: number): void {
+    if (this.#runLength > 0 && block === this.#runStart + this.#runLength) {
+      this.#runLength++;
+      return;
+    }
+    this.#flush();
+    this.#runStart = block;
+    this.#runLength = 1;
+  }
+
+  #flush(): void {
+    if (this.#runLength > 0) this.pool.releaseRun(this.#runStart, this.#runLength);
+    this.#runLength = 0;
+  }
+
+  /** Calls `visit` for each block of the file, map blocks included (`data` false). For check.ts. */
+  visit(ino: number, visit: (block: number, data: boolean, index: number) => void): void {
+    const { inodes } = this.region;
+    const base = ino * INODE_WORDS;
+    for (let i = 0; i < DIRECT_COUNT; i++) {
+      const entry = inodes[base + INODE_DIRECT + i];
+      if (entry !== 0) visit(blockOf(entry), true, i);
+    }
+    const walk = (node: number, height: number, first: number) => {
+      visit(node, false, first);
+      if (node === 0 || node >= this.pool.count) return;
+      const words = this.region.words(node);
+      const start = this.region.wordIndex(node);
+      for (let i = 0; i < MAP_FANOUT; i++) {
+        const entry = words[start + i];
+        const index = first + i * COVER[height - 1];
+        if (entry === 0) continue;
+        if (height === 1) visit(blockOf(entry), true, index);
+        else walk(entry, height - 1, index);
+      }
+    };
+    const height = inodes[base + INODE_MAP_HEIGHT];
+    if (height > 0 && height < COVER.length) walk(inodes[base + INODE_MAP_ROOT], height, 0);
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * The file system: the core's parts over one region, and the operations that touch several of them.
+ *
+ * Lock order: the core lock is the only one. Workers hold it around each operation; `check` and
+ * `giveBackMemory` take it themselves.
+ * Results: inode numbers, counts or 0; negative errno on failure; no exceptions on these paths.
+ */
+import type { Region } from "../region/region.ts";
+import {
+  INODE_FLAG_ACL_DEFAULT,
+  INODE_GID,
+  INODE_MAP_HEIGHT,
+  INODE_NEXT_COOKIE,
+  INODE_NLINK,
+  INODE_PARENT_INO,
+  INODE_TARGET_SLOT,
+  INODE_WORDS,
+  LAYOUT_HASH_HI,
+  LAYOUT_HASH_LO,
+  MAGIC_HI,
+  MAGIC_LO,
+  ROOT_INO,
+  SUPER_CACHE_MODE,
+  SUPER_FORMATTED,
+  SUPER_GENERATION,
+  SUPER_HASH_SEED,
+  SUPER_LAYOUT_HASH,
+  SUPER_MAGIC,
+  SUPER_OWNER_PID,
+  SUPER_OWNER_START_TICKS,
+  SUPER_OWNER_UID,
+  SUPER_REQUEST_COUNT,
+  TARGET_INLINE_BYTES,
+} from "../region/layout.gen.ts";
+import { Attributes } from "./attributes.ts";
+import { BlockMap } from "./block_map.ts";
+import { checkRegion } from "./check.ts";
+import { CoreLock } from "./core_lock.ts";
+import { DentryHash } from "./dentry_hash.ts";
+import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
+import { FileData } from "./file_data.ts";
+import { InodeTable, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from "./inode_table.ts";
+import { FIRST_COOKIE, Namespace } from "./namespace.ts";
+import { Pool } from "./pool.ts";
+import { inherit } from "./posix_acl.ts";
+import { RedBlackTree } from "./red_black_tree.ts";
+import { SlotChain } from "./slot_chain.ts";
+import { ACL_ACCESS, ACL_DEFAULT, Xattrs } from "./xattrs.ts";
+
+export type CacheMode = "auto" | "none";
+
+/** Counts and bytes, as `btfuse status` shows them. */
+export interface Statistics {
+  blockCountMax: number;
+  blockCountUsed: number;
+  inodeCountMax: number;
+  inodeCountUsed: number;
+  /** Size of the shared-memory object; sparse. */
+  regionBytes: number;
+  /** Memory that it takes. */
+  residentBytes: number;
+  /** The part of it that is not blocks: inodes, dentries, hash, sets. */
+  metadataBytes: number;
+  ownerPid: number;
+  ownerStartTime: number;
+  ownerUid: number;
+  cache: CacheMode;
+  requestCount: number;
+}
+
+const SYMLINK_BYTES_MAX = 4095;
+/** Memory punched out in one step; bounds how long the records are out of circulation. */
+const PUNCH_BYTES = 1 << 20;
+
+export class FileSystem {
+  readonly inodes: InodeTable;
+  readonly names: Namespace;
+  readonly data: FileData;
+  readonly xattrs: Xattrs;
+  readonly attributes: Attributes;
+  readonly lock: CoreLock;
+  readonly map: BlockMap;
+  readonly hash: DentryHash;
+  readonly inodePool: Pool;
+  readonly slotPool: Pool;
+  readonly blockPool: Pool;
+  readonly #chains: SlotChain;
+
+  private constructor(readonly region: Region) {
+    this.inodePool = Pool.ofInodes(region);
+    this.slotPool = Pool.ofSlots(region);
+    this.blockPool = Pool.ofBlocks(region);
+    this.lock = new CoreLock(region);
+    this.inodes = new InodeTable(region, this.inodePool);
+    this.#chains = new SlotChain(region, this.slotPool);
+    this.hash = new DentryHash(region, this.#chains);
+    this.map = new BlockMap(region, this.blockPool);
+    this.data = new FileData(region, this.blockPool, this.map, this.inodes);
+    this.xattrs = new Xattrs(this.inodes, this.#chains);
+    this.attributes = new Attributes(this.inodes, this.xattrs);
+    this.names = new Namespace(
+      region,
+      this.inodes,
+      this.slotPool,
+      this.#chains,
+      this.hash,
+      new RedBlackTree(region.slots, region.inodes),
+      (ino) => this.releaseIfUnused(ino),
+    );
+  }
+
+  /** Makes an empty file system with a root directory of these attributes in a region of zeros. */
+  static format(
+    region: Region,
+    o: {
+      uid: number;
+      gid: number;
+      mode: number;
+      cache: CacheMode;
+      ownerPid: number;
+      ownerStartTime: number;
+    },
+  ): FileSystem {
+    const { superblock } = region;
+    const random = crypto.getRandomValues(new Uint32Array(3));
+    superblock[SUPER_MAGIC] = MAGIC_LO;
+    superblock[SUPER_MAGIC + 1] = MAGIC_HI;
+    superblock[SUPER_LAYOUT_HASH] = LAYOUT_HASH_LO;
+    superblock[SUPER_LAYOUT_HASH + 1] = LAYOUT_HASH_HI;
+    superblock[SUPER_GENERATION] = random[0];
+    superblock[SUPER_GENERATION + 1] = random[1];
+    superblock[SUPER_HASH_SEED] = random[2];
+    superblock[SUPER_OWNER_PID] = o.ownerPid;
+    superblock[SUPER_OWNER_START_TICKS] = o.ownerStartTime % 2 ** 32;
+    superblock[SUPER_OWNER_START_TICKS + 1] = Math.floor(o.ownerStartTime / 2 ** 32);
+    superblock[SUPER_OWNER_UID] = o.uid;
+    superblock[SUPER_CACHE_MODE] = o.cache === "none" ? 1 : 0;
+    const fileSystem = new FileSystem(region);
+    const { inodes } = fileSystem;
+    for (const pool of fileSystem.pools()) pool.format();
+    const milliseconds = Date.now();
+    inodes.clock[0] = Math.floor(milliseconds / 1000);
+    inodes.clock[2] = milliseconds % 1000 * 1_000_000;
+    const root = inodes.create(S_IFDIR | (o.mode & 0o7777), o.uid, o.gid, 0);
+    if (root !== ROOT_INO) throw new Error(`the root directory became inode ${root}`);
+    fileSystem.#initDirectory(root);
+    inodes.set(root, INODE_PARENT_INO, root);
+    superblock[SUPER_FORMATTED] = 1;
+    return fileSystem;
+  }
+
+  /** The file system in a region that was formatted before. */
+  static open(region: Region): FileSystem {
+    return new FileSystem(region);
+  }
+
+  pools(): Pool[] {
+    return [this.inodePool, this.slotPool, this.blockPool];
+  }
+
+  #initDirectory(ino: number): void {
+    this.inodes.set(ino, INODE_NLINK, 2);
+    this.inodes.set64(ino, INODE_NEXT_COOKIE, FIRST_COOKIE);
+  }
+
+  /** Ends an inode without names to which the kernel does not refer. */
+  releaseIfUnused(ino: number): void {
+    if (this.inodes.get(ino, INODE_NLINK) > 0 || this.inodes.lookupCount(ino) > 0) return;
+    this.#releaseContents(ino);
+    this.inodes.release(ino);
+  }
+
+  #releaseContents(ino: number): void {
+    const type = this.inodes.mode(ino) & S_IFMT;
+    if (type === S_IFREG) this.map.release(ino, 0, Infinity);
+    const target = this.inodes.get(ino, INODE_TARGET_SLOT);
+    if (target !== 0) this.#chains.release(target);
+    this.xattrs.release(ino);
+  }
+
+  /** The kernel gives back references to an inode. */
+  forget(ino: number, count: number): void {
+    if (!this.inodes.exists(ino)) return;
+    this.inodes.forget(ino, count);
+    this.releaseIfUnused(ino);
+  }
+
+  /**
+   * mknod(2), mkdir(2) and the creating part of open(2): a new inode with a name.
+   * Group and mode follow the parent (set-group-id, default access list); `umask` counts unless a default list does.
+   * @returns the inode number, or -errno
+   */
+  makeNode(
+    parent: number,
+    name: Uint8Array,
+    start: number,
+    length: number,
+    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+  ): number {
+    const problem = this.names.mayCreate(parent, name, start, length);
+    if (problem !== 0) return problem;
+    const ino = this.makeInode(parent, o);
+    if (ino < 0) return ino;
+    return this.#enter(ino, parent, name, start, length);
+  }
+
+  /** Names a new inode, or ends it when there is no room for the name. */
+  #enter(ino: number, parent: number, name: Uint8Array, start: number, length: number): number {
+    const directory = this.inodes.isDirectory(ino);
+    if (directory) this.#initDirectory(ino);
+    else this.inodes.set(ino, INODE_NLINK, 1);
+    const added = this.names.add(parent, name, start, length, ino);
+    if (added === 0) return ino;
+    this.inodes.set(ino, INODE_NLINK, 0);
+    this.releaseIfUnused(ino);
+    return added;
+  }
+
+  /** An inode without a name (O_TMPFILE, and the first step of all others). @returns its number or -errno */
+  makeInode(
+    parent: number,
+    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+  ): number {
+    if (this.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
+    let { mode, gid } = o;
+    if (this.inodes.mode(parent) & S_ISGID) {
+      gid = this.inodes.get(parent, INODE_GID);
+      if ((mode & S_IFMT) === S_IFDIR) mode |= S_ISGID;
+    }
+    const acl = this.xattrs.has(parent, INODE_FLAG_ACL_DEFAULT) && (mode & S_IFMT) !== S_IFLNK
+      ? this.xattrs.get(parent, ACL_DEFAULT)
+      : undefined;
+    const inherited = acl && inherit(acl, mode);
+    mode = inherited ? inherited.mode : (mode & S_IFMT) === S_IFLNK ? mode : mode & ~o.umask;
+    const ino = this.inodes.create(mode, o.uid, gid, o.rdev);
+    if (ino === 0) return -ENOSPC;
+    if (inherited) {
+      const lists = [[ACL_ACCESS, inherited.access], [ACL_DEFAULT, inherited.default]] as const;
+      for (const [key, list] of lists) {
+        if (!list || this.xattrs.set(ino, key, list, 0) === 0) continue;
+        this.releaseIfUnused(ino);
+        return -ENOSPC;
+      }
+    }
+    return ino;
+  }
+
+  /** symlink(2); the target is bytes of the same buffer. @returns the inode number or -errno */
+  symlink(
+    parent: number,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameLength: number,
+    targetStart: number,
+    targetLength: number,
+    owner: { uid: number; gid: number },
+  ): number {
+    if (targetLength === 0) return -ENOENT;
+    if (targetLength > SYMLINK_BYTES_MAX) return -ENAMETOOLONG;
+    const problem = this.names.mayCreate(parent, bytes, nameStart, nameLength);
+    if (problem !== 0) return problem;
+    const mode = S_IFLNK | 0o777;
+    const ino = this.makeInode(parent, { mode, umask: 0, rdev: 0, ...owner });
+    if (ino < 0) return ino;
+    if (targetLength <= TARGET_INLINE_BYTES) {
+      const at = this.#inlineTargetAt(ino);
+      for (let i = 0; i < targetLength; i++) {
+        this.region.inodeBytes[at + i] = bytes[targetStart + i];
+      }
+    } else {
+      const slot = this.#chains.store(bytes, targetStart, targetLength);
+      if (slot === 0) {
+        this.releaseIfUnused(ino);
+        return -ENOSPC;
+      }
+      this.inodes.set(ino, INODE_TARGET_SLOT, slot);
+    }
+    this.inodes.setSize(ino, targetLength);
+    return this.#enter(ino, parent, bytes, nameStart, nameLength);
+  }
+
+  #inlineTargetAt(ino: number): number {
+    return (ino * INODE_WORDS + INODE_MAP_HEIGHT) * 4;
+  }
+
+  /** Copies a symbolic link's target out; returns its bytes. */
+  readlink(ino: number, target: Uint8Array, start: number): number {
+    const length = this.inodes.size(ino);
+    const slot = this.inodes.get(ino, INODE_TARGET_SLOT);
+    if (slot !== 0) this.#chains.load(slot, target, start, length);
+    else {
+      const at = this.#inlineTargetAt(ino);
+      for (let i = 0; i < length; i++) target[start + i] = this.region.inodeBytes[at + i];
+    }
+    return length;
+  }
+
+  statistics(): Statistics {
+    const { superblock, sizes } = this.region;
+    return {
+      blockCountMax: this.blockPool.count - 1,
+      blockCountUsed: this.blockPool.used,
+      inodeCountMax: this.inodePool.count - 1,
+      inodeCountUsed: this.inodePool.used,
+      regionBytes: sizes.regionBytes,
+      residentBytes: this.region.residentBytes(),
+      metadataBytes: this.region.metadataBytes(),
+      ownerPid: superblock[SUPER_OWNER_PID],
+      ownerStartTime: superblock[SUPER_OWNER_START_TICKS] +
+        superblock[SUPER_OWNER_START_TICKS + 1] * 2 ** 32,
+      ownerUid: superblock[SUPER_OWNER_UID],
+      cache: superblock[SUPER_CACHE_MODE] === 1 ? "none" : "auto",
+      requestCount: superblock[SUPER_REQUEST_COUNT] + superblock[SUPER_REQUEST_COUNT + 1] * 2 ** 32,
+    };
+  }
+
+  /** Every violated invariant, as text; empty = clean. The file system stands still meanwhile. */
+  check(): string[] {
+    this.lock.acquire();
+    try {
+      return checkRegion(this);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /**
+   * Gives freed memory back to the system for at most `budgetMs`. The lock is not held across the system
+   * calls: the records are out of circulation meanwhile.
+   * @returns whether more is left
+   */
+  giveBackMemory(budgetMs: number): boolean {
+    const end = performance.now() + budgetMs;
+    for (const pool of this.pools()) {
+      while (pool.dirtyCount > 0) {
+        if (performance.now() > end) return true;
+        if (!this.#punchSome(pool)) break;
+      }
+    }
+    return false;
+  }
+
+  #punchSome(pool: Pool): boolean {
+    const chunkBytes = pool.chunkCount * pool.recordBytes;
+    // Never so much that somebody could meet a file system that only looks full.
+    const chunksMax = Math.min(
+      Math.max(1, Math.floor(PUNCH_BYTES / chunkBytes)),
+      Math.floor(pool.available / pool.chunkCount / 4),
+    );
+    if (chunksMax === 0) return false;
+    this.lock.acquire();
+    let taken;
+    try {
+      taken = pool.takeForPunching(chunksMax);
+    } finally {
+      this.lock.release();
+    }
+    if (!taken) return false;
+    const { offsetBytes, lengthBytes } = pool.byteRange(taken.chunk, taken.length);
+    this.region.punch(offsetBytes, lengthBytes);
+    this.lock.acquire();
+    try {
+      pool.putBack(taken.chunk, taken.length);
+    } finally {
+      this.lock.release();
+    }
+    return true;
+  }
+}

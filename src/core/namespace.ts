@@ -1,0 +1,343 @@
+/**
+ * Names: directories, dentries, and the operations that change them. Names are bytes, given as
+ * (buffer, start, length); results are an inode number, 0, or a negative errno.
+ *
+ * INVARIANTS: `entry_count` of a directory counts its dentries, all of which are in its tree and in the hash; its
+ * `nlink` is 2 + the number of its subdirectories; every other inode's `nlink` counts its dentries. A removed
+ * directory has nlink 0 and takes no new names.
+ * Every operation either does all it says or changes nothing.
+ */
+import type { Region } from "../region/region.ts";
+import {
+  DENTRY_COOKIE,
+  DENTRY_EXTENSION,
+  DENTRY_HASH,
+  DENTRY_INO,
+  DENTRY_KIND,
+  DENTRY_NAME_BYTES,
+  DENTRY_NAME_LENGTH,
+  DENTRY_NAME_OFFSET_BYTES,
+  DENTRY_PARENT,
+  DENTRY_WORDS,
+  INODE_ENTRY_COUNT,
+  INODE_NEXT_COOKIE,
+  INODE_NLINK,
+  INODE_PARENT_INO,
+  NAME_BYTES_MAX,
+  ROOT_INO,
+  SLOT_KIND_DENTRY,
+  SLOT_KIND_FREE,
+} from "../region/layout.gen.ts";
+import type { DentryHash } from "./dentry_hash.ts";
+import {
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  EMLINK,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  ENOTEMPTY,
+  EPERM,
+} from "./errno.ts";
+import { CTIME, type InodeTable, MTIME } from "./inode_table.ts";
+import type { Pool } from "./pool.ts";
+import type { RedBlackTree } from "./red_black_tree.ts";
+import { SlotChain } from "./slot_chain.ts";
+
+/** readdir offsets: 1 and 2 stand behind "." and "..", all others are a dentry's cookie. */
+export const FIRST_COOKIE = 3;
+export const RENAME_NOREPLACE = 1;
+export const RENAME_EXCHANGE = 2;
+const NLINK_MAX = 0xffff_ffff;
+const DOT = 0x2e;
+
+export class Namespace {
+  constructor(
+    private readonly region: Region,
+    private readonly inodes: InodeTable,
+    private readonly slotPool: Pool,
+    private readonly chains: SlotChain,
+    private readonly hash: DentryHash,
+    readonly tree: RedBlackTree,
+    /** Ends an inode that lost its last name, unless the kernel still refers to it. */
+    private readonly releaseIfUnused: (ino: number) => void,
+  ) {}
+
+  get(slot: number, field: number): number {
+    return this.region.slots[slot * DENTRY_WORDS + field];
+  }
+  #set(slot: number, field: number, value: number): void {
+    this.region.slots[slot * DENTRY_WORDS + field] = value;
+  }
+
+  /** The dentry's slot, or 0. */
+  find(parent: number, name: Uint8Array, start: number, length: number): number {
+    return this.hash.find(this.hash.hash(parent, name, start, length), parent, name, start, length);
+  }
+
+  /** Why a name cannot be made in `parent`: 0, -ENOTDIR, -ENOENT (removed), -ENAMETOOLONG, -EINVAL, -EEXIST. */
+  mayCreate(parent: number, name: Uint8Array, start: number, length: number): number {
+    if (!this.inodes.isDirectory(parent)) return -ENOTDIR;
+    if (this.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
+    const problem = nameProblem(name, start, length);
+    if (problem !== 0) return problem;
+    return this.find(parent, name, start, length) !== 0 ? -EEXIST : 0;
+  }
+
+  /** Gives `ino` a name that `mayCreate` allowed. A directory's parent and both link counts follow. @returns 0, -ENOSPC */
+  add(parent: number, name: Uint8Array, start: number, length: number, ino: number): number {
+    const slot = this.#newDentry(name, start, length);
+    if (slot === 0) return -ENOSPC;
+    this.#set(slot, DENTRY_INO, ino);
+    this.#enter(slot, parent, this.hash.hash(parent, name, start, length));
+    if (this.inodes.isDirectory(ino)) this.#adopt(parent, ino);
+    this.inodes.touch(parent, MTIME | CTIME);
+    return 0;
+  }
+
+  /** A dentry with its name only, in no structure yet; 0 when the slots ran out. */
+  #newDentry(name: Uint8Array, start: number, length: number): number {
+    const inline = Math.min(length, DENTRY_NAME_BYTES);
+    if (this.slotPool.available < 1 + slotCountOfRest(length)) return 0;
+    const slot = this.slotPool.allocate();
+    const at = slot * DENTRY_WORDS;
+    this.region.slots.fill(0, at, at + DENTRY_WORDS);
+    this.#set(slot, DENTRY_KIND, SLOT_KIND_DENTRY);
+    this.#writeName(slot, name, start, length, inline);
+    return slot;
+  }
+
+  #writeName(slot: number, name: Uint8Array, start: number, length: number, inline: number): void {
+    const { slotBytes } = this.region;
+    const at = slot * DENTRY_WORDS * 4 + DENTRY_NAME_OFFSET_BYTES;
+    for (let i = 0; i < inline; i++) slotBytes[at + i] = name[start + i];
+    this.#set(slot, DENTRY_NAME_LENGTH, length);
+    this.#set(
+      slot,
+      DENTRY_EXTENSION,
+      length > inline ? this.chains.store(name, start + inline, length - inline) : 0,
+    );
+  }
+
+  #enter(slot: number, parent: number, hash: number): void {
+    this.#set(slot, DENTRY_PARENT, parent);
+    this.#set(slot, DENTRY_HASH, hash);
+    const cookie = this.inodes.get64(parent, INODE_NEXT_COOKIE);
+    this.inodes.set64(parent, INODE_NEXT_COOKIE, cookie + 1);
+    this.#set(slot, DENTRY_COOKIE, cookie % 2 ** 32);
+    this.#set(slot, DENTRY_COOKIE + 1, Math.floor(cookie / 2 ** 32));
+    this.hash.insert(slot);
+    this.tree.insert(parent, slot);
+    this.inodes.set(parent, INODE_ENTRY_COUNT, this.inodes.get(parent, INODE_ENTRY_COUNT) + 1);
+  }
+
+  #leave(slot: number): void {
+    const parent = this.get(slot, DENTRY_PARENT);
+    this.hash.remove(slot);
+    this.tree.remove(parent, slot);
+    this.inodes.set(parent, INODE_ENTRY_COUNT, this.inodes.get(parent, INODE_ENTRY_COUNT) - 1);
+  }
+
+  #adopt(parent: number, directory: number): void {
+    this.inodes.set(directory, INODE_PARENT_INO, parent);
+    this.inodes.set(parent, INODE_NLINK, this.inodes.get(parent, INODE_NLINK) + 1);
+  }
+  #disown(parent: number): void {
+    this.inodes.set(parent, INODE_NLINK, this.inodes.get(parent, INODE_NLINK) - 1);
+  }
+
+  #freeDentry(slot: number): void {
+    const extension = this.get(slot, DENTRY_EXTENSION);
+    if (extension !== 0) this.chains.release(extension);
+    this.#set(slot, DENTRY_KIND, SLOT_KIND_FREE);
+    this.slotPool.release(slot);
+  }
+
+  /** Takes the dentry away and with it a link of its inode, which may end. */
+  #drop(slot: number): void {
+    const parent = this.get(slot, DENTRY_PARENT);
+    const ino = this.get(slot, DENTRY_INO);
+    this.#leave(slot);
+    this.#freeDentry(slot);
+    if (this.inodes.isDirectory(ino)) {
+      this.inodes.set(ino, INODE_NLINK, 0);
+      this.#disown(parent);
+    } else this.inodes.set(ino, INODE_NLINK, this.inodes.get(ino, INODE_NLINK) - 1);
+    this.inodes.touch(ino, CTIME);
+    this.inodes.touch(parent, MTIME | CTIME);
+    this.releaseIfUnused(ino);
+  }
+
+  /** link(2). @returns 0 or -errno */
+  link(ino: number, parent: number, name: Uint8Array, start: number, length: number): number {
+    if (this.inodes.isDirectory(ino)) return -EPERM;
+    const problem = this.mayCreate(parent, name, start, length);
+    if (problem !== 0) return problem;
+    const nlink = this.inodes.get(ino, INODE_NLINK);
+    if (nlink === NLINK_MAX) return -EMLINK;
+    const added = this.add(parent, name, start, length, ino);
+    if (added !== 0) return added;
+    this.inodes.set(ino, INODE_NLINK, nlink + 1);
+    this.inodes.touch(ino, CTIME);
+    return 0;
+  }
+
+  /** unlink(2). @returns 0, -ENOENT, -EISDIR */
+  unlink(parent: number, name: Uint8Array, start: number, length: number): number {
+    const slot = this.find(parent, name, start, length);
+    if (slot === 0) return -ENOENT;
+    if (this.inodes.isDirectory(this.get(slot, DENTRY_INO))) return -EISDIR;
+    this.#drop(slot);
+    return 0;
+  }
+
+  /** rmdir(2). @returns 0, -ENOENT, -ENOTDIR, -ENOTEMPTY */
+  rmdir(parent: number, name: Uint8Array, start: number, length: number): number {
+    const slot = this.find(parent, name, start, length);
+    if (slot === 0) return -ENOENT;
+    const ino = this.get(slot, DENTRY_INO);
+    if (!this.inodes.isDirectory(ino)) return -ENOTDIR;
+    if (this.inodes.get(ino, INODE_ENTRY_COUNT) > 0) return -ENOTEMPTY;
+    this.#drop(slot);
+    return 0;
+  }
+
+  /**
+   * renameat2(2): O(1) whatever hangs below. Both names lie in `name`.
+   * @returns 0 or -errno
+   */
+  rename(
+    parent: number,
+    name: Uint8Array,
+    start: number,
+    length: number,
+    newParent: number,
+    newStart: number,
+    newLength: number,
+    flags: number,
+  ): number {
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags === 3) return -EINVAL;
+    const slot = this.find(parent, name, start, length);
+    if (slot === 0) return -ENOENT;
+    if (!this.inodes.isDirectory(newParent)) return -ENOTDIR;
+    if (this.inodes.get(newParent, INODE_NLINK) === 0) return -ENOENT;
+    const badName = nameProblem(name, newStart, newLength);
+    if (badName !== 0) return badName;
+    const target = this.find(newParent, name, newStart, newLength);
+    const ino = this.get(slot, DENTRY_INO);
+    if (this.#isWithin(newParent, ino)) return -EINVAL;
+    if (flags & RENAME_EXCHANGE) {
+      if (target === 0) return -ENOENT;
+      if (this.#isWithin(parent, this.get(target, DENTRY_INO))) return -EINVAL;
+      this.#exchange(slot, target);
+      return 0;
+    }
+    if (target !== 0) {
+      if (flags & RENAME_NOREPLACE) return -EEXIST;
+      const problem = this.#mayReplace(ino, this.get(target, DENTRY_INO));
+      if (problem !== 0) return problem;
+      // Two names of one file: POSIX wants nothing done.
+      if (this.get(target, DENTRY_INO) === ino) return 0;
+    }
+    return this.#move(slot, target, name, newParent, newStart, newLength);
+  }
+
+  #mayReplace(ino: number, target: number): number {
+    if (!this.inodes.isDirectory(target)) return this.inodes.isDirectory(ino) ? -ENOTDIR : 0;
+    if (!this.inodes.isDirectory(ino)) return -EISDIR;
+    return this.inodes.get(target, INODE_ENTRY_COUNT) > 0 ? -ENOTEMPTY : 0;
+  }
+
+  /** Whether directory `inner` is `outer` or lies below it. */
+  #isWithin(inner: number, outer: number): boolean {
+    if (!this.inodes.isDirectory(outer)) return false;
+    for (let at = inner;; at = this.inodes.get(at, INODE_PARENT_INO)) {
+      if (at === outer) return true;
+      if (at === ROOT_INO) return false;
+    }
+  }
+
+  #move(
+    slot: number,
+    target: number,
+    name: Uint8Array,
+    newParent: number,
+    newStart: number,
+    newLength: number,
+  ): number {
+    const parent = this.get(slot, DENTRY_PARENT);
+    const ino = this.get(slot, DENTRY_INO);
+    if (this.slotPool.available < slotCountOfRest(newLength)) return -ENOSPC;
+    if (target !== 0) this.#drop(target);
+    const hash = this.hash.hash(newParent, name, newStart, newLength);
+    const oldExtension = this.get(slot, DENTRY_EXTENSION);
+    const inline = Math.min(newLength, DENTRY_NAME_BYTES);
+    if (parent === newParent) {
+      // The cookie stays: a reader of the directory meets the file once, and renaming while reading ends.
+      this.hash.remove(slot);
+      this.#writeName(slot, name, newStart, newLength, inline);
+      this.#set(slot, DENTRY_HASH, hash);
+      this.hash.insert(slot);
+    } else {
+      this.#leave(slot);
+      this.#writeName(slot, name, newStart, newLength, inline);
+      this.#enter(slot, newParent, hash);
+      if (this.inodes.isDirectory(ino)) {
+        this.#disown(parent);
+        this.#adopt(newParent, ino);
+      }
+    }
+    if (oldExtension !== 0) this.chains.release(oldExtension);
+    this.inodes.touch(ino, CTIME);
+    this.inodes.touch(parent, MTIME | CTIME);
+    this.inodes.touch(newParent, MTIME | CTIME);
+    return 0;
+  }
+
+  #exchange(a: number, b: number): void {
+    const [inoA, inoB] = [this.get(a, DENTRY_INO), this.get(b, DENTRY_INO)];
+    const [parentA, parentB] = [this.get(a, DENTRY_PARENT), this.get(b, DENTRY_PARENT)];
+    this.#set(a, DENTRY_INO, inoB);
+    this.#set(b, DENTRY_INO, inoA);
+    if (parentA !== parentB) {
+      for (const [ino, from, to] of [[inoA, parentA, parentB], [inoB, parentB, parentA]]) {
+        if (!this.inodes.isDirectory(ino)) continue;
+        this.#disown(from);
+        this.#adopt(to, ino);
+      }
+    }
+    for (const ino of [inoA, inoB]) this.inodes.touch(ino, CTIME);
+    for (const parent of [parentA, parentB]) this.inodes.touch(parent, MTIME | CTIME);
+  }
+
+  /** Copies the dentry's name out; returns its length in bytes. */
+  copyName(slot: number, target: Uint8Array, start: number): number {
+    const length = this.get(slot, DENTRY_NAME_LENGTH);
+    const inline = Math.min(length, DENTRY_NAME_BYTES);
+    const { slotBytes } = this.region;
+    const at = slot * DENTRY_WORDS * 4 + DENTRY_NAME_OFFSET_BYTES;
+    for (let i = 0; i < inline; i++) target[start + i] = slotBytes[at + i];
+    if (length > inline) {
+      this.chains.load(this.get(slot, DENTRY_EXTENSION), target, start + inline, length - inline);
+    }
+    return length;
+  }
+}
+
+/** Slots that a name needs beside its dentry. */
+function slotCountOfRest(length: number): number {
+  return SlotChain.slotCount(Math.max(0, length - DENTRY_NAME_BYTES));
+}
+
+function nameProblem(name: Uint8Array, start: number, length: number): number {
+  if (length > NAME_BYTES_MAX) return -ENAMETOOLONG;
+  if (length === 0) return -ENOENT;
+  const dots = name[start] === DOT && (length === 1 || (length === 2 && name[start + 1] === DOT));
+  if (dots) return -EEXIST;
+  for (let i = start; i < start + length; i++) {
+    if (name[i] === 0 || name[i] === 0x2f) return -EINVAL;
+  }
+  return 0;
+}

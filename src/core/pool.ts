@@ -1,0 +1,193 @@
+/**
+ * Records of one size in one area of the region: the inode table, the slot table and the block pool.
+ * A pool is two sets. `free` has every record that can be handed out. `dirty` has every chunk
+ * (records that are given back together) that is wholly free but still holds memory.
+ *
+ * INVARIANTS (checked by check.ts against the tables):
+ * - a record is in `free` exactly when nothing refers to it;
+ * - a dirty chunk is wholly free; a wholly free chunk that is not dirty reads as zeros;
+ * - `used` counts the records not in `free` (record 0, never handed out, aside), `dirtyCount` the dirty chunks.
+ */
+import { IntegerSet } from "../region/integer_set.ts";
+import type { Region } from "../region/region.ts";
+import {
+  BLOCK_BYTES,
+  DENTRY_WORDS,
+  INODE_CHUNK_COUNT,
+  INODE_WORDS,
+  PAGE_BYTES,
+  SLOT_CHUNK_COUNT,
+  SUPER_BLOCK_USED,
+  SUPER_INODE_USED,
+  SUPER_SLOT_USED,
+} from "../region/layout.gen.ts";
+
+/** The counters of the three pools stand in the same order, this many words apart. */
+const DIRTY_AFTER_USED = 3;
+
+export class Pool {
+  readonly free: IntegerSet;
+  readonly dirty: IntegerSet;
+  /** How many records the last `allocateRun` took. */
+  runLength = 0;
+  #superblock: Uint32Array;
+
+  constructor(
+    region: Region,
+    sets: Uint32Array,
+    readonly count: number,
+    readonly chunkCount: number,
+    readonly recordBytes: number,
+    readonly firstPage: number,
+    readonly usedWord: number,
+  ) {
+    this.#superblock = region.superblock;
+    const freeWords = IntegerSet.wordCount(count);
+    this.free = new IntegerSet(sets.subarray(0, freeWords), count, { fullWhenZero: true });
+    this.dirty = new IntegerSet(sets.subarray(freeWords), Math.ceil(count / chunkCount), {
+      fullWhenZero: false,
+    });
+  }
+
+  static ofInodes(region: Region): Pool {
+    const { inodeCountMax, inodePage } = region.sizes;
+    return new Pool(
+      region,
+      region.inodeSets,
+      inodeCountMax,
+      INODE_CHUNK_COUNT,
+      INODE_WORDS * 4,
+      inodePage,
+      SUPER_INODE_USED,
+    );
+  }
+  static ofSlots(region: Region): Pool {
+    const { slotCountMax, slotPage } = region.sizes;
+    return new Pool(
+      region,
+      region.slotSets,
+      slotCountMax,
+      SLOT_CHUNK_COUNT,
+      DENTRY_WORDS * 4,
+      slotPage,
+      SUPER_SLOT_USED,
+    );
+  }
+  static ofBlocks(region: Region): Pool {
+    const { blockCountMax, blockPage } = region.sizes;
+    return new Pool(
+      region,
+      region.blockSets,
+      blockCountMax,
+      1,
+      BLOCK_BYTES,
+      blockPage,
+      SUPER_BLOCK_USED,
+    );
+  }
+
+  format(): void {
+    this.free.format();
+    this.free.delete(0);
+  }
+
+  get used(): number {
+    return this.#superblock[this.usedWord];
+  }
+  get available(): number {
+    return this.count - 1 - this.used;
+  }
+  get dirtyCount(): number {
+    return this.#superblock[this.usedWord + DIRTY_AFTER_USED];
+  }
+
+  /** The lowest free record, or 0 when there is none. Its bytes are whatever they were. */
+  allocate(): number {
+    const record = this.free.first(0);
+    if (record < 0) return 0;
+    this.free.delete(record);
+    this.#superblock[this.usedWord]++;
+    this.#clean(this.chunkCount === 1 ? record : Math.floor(record / this.chunkCount));
+    return record;
+  }
+
+  /**
+   * Up to `max` records that follow one another, from `near` on when that one is free (so that a growing
+   * file stays in one piece), else from the lowest free one. Returns the first and leaves the number in `runLength`; 0 when full.
+   * For pools with chunks of one record; `wasDirty` must be asked before with `near`, see block_map.
+   */
+  allocateRun(near: number, max: number): number {
+    const start = near > 0 && near < this.count && this.free.has(near) ? near : this.free.first(0);
+    if (start < 0) return 0;
+    this.runLength = this.free.run(start, max);
+    this.free.deleteRange(start, this.runLength);
+    this.#superblock[this.usedWord] += this.runLength;
+    return start;
+  }
+
+  /** Takes the record out of the dirty set; true when it was there, so that its bytes are old ones. */
+  takeDirty(record: number): boolean {
+    return this.#clean(record);
+  }
+
+  release(record: number): void {
+    this.free.insert(record);
+    this.#superblock[this.usedWord]--;
+    const { chunkCount } = this;
+    if (chunkCount === 1) return this.#soil(record, 1);
+    const chunk = Math.floor(record / chunkCount);
+    const first = chunk * chunkCount;
+    const length = Math.min(chunkCount, this.count - first);
+    // Chunk 0 holds record 0, which is never free: it stays.
+    if (this.free.run(first, length) === length) this.#soil(chunk, 1);
+  }
+
+  /** For pools with chunks of one record. */
+  releaseRun(start: number, length: number): void {
+    this.free.insertRange(start, length);
+    this.#superblock[this.usedWord] -= length;
+    this.#soil(start, length);
+  }
+
+  #soil(chunk: number, length: number): void {
+    this.dirty.insertRange(chunk, length);
+    this.#superblock[this.usedWord + DIRTY_AFTER_USED] += length;
+  }
+
+  #clean(chunk: number): boolean {
+    if (!this.dirty.has(chunk)) return false;
+    this.dirty.delete(chunk);
+    this.#superblock[this.usedWord + DIRTY_AFTER_USED]--;
+    return true;
+  }
+
+  /**
+   * Takes up to `chunksMax` dirty chunks that follow one another out of circulation, so that their memory can
+   * be given back without the lock held: { chunk, length }, or undefined when there are none.
+   * `putBack` returns them, clean.
+   */
+  takeForPunching(chunksMax: number): { chunk: number; length: number } | undefined {
+    const chunk = this.dirty.first(0);
+    if (chunk < 0) return undefined;
+    const length = this.dirty.run(chunk, chunksMax);
+    this.dirty.deleteRange(chunk, length);
+    this.#superblock[this.usedWord + DIRTY_AFTER_USED] -= length;
+    this.free.deleteRange(chunk * this.chunkCount, this.#records(chunk, length));
+    return { chunk, length };
+  }
+
+  putBack(chunk: number, length: number): void {
+    this.free.insertRange(chunk * this.chunkCount, this.#records(chunk, length));
+  }
+
+  #records(chunk: number, length: number): number {
+    return Math.min(length * this.chunkCount, this.count - chunk * this.chunkCount);
+  }
+
+  /** Where the chunks lie in the region; only whole pages (the last chunk may end inside one). */
+  byteRange(chunk: number, length: number): { offsetBytes: number; lengthBytes: number } {
+    const offsetBytes = this.firstPage * PAGE_BYTES + chunk * this.chunkCount * this.recordBytes;
+    const lengthBytes = this.#records(chunk, length) * this.recordBytes;
+    return { offsetBytes, lengthBytes };
+  }
+}

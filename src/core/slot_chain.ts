@@ -1,0 +1,84 @@
+/**
+ * Chains of extension slots: byte strings that do not fit where they belong. Long names, link
+ * targets and extended attributes use them.
+ */
+import type { Region } from "../region/region.ts";
+import {
+  EXTENSION_BYTES_BYTES,
+  EXTENSION_BYTES_OFFSET_BYTES,
+  EXTENSION_KIND,
+  EXTENSION_NEXT,
+  EXTENSION_WORDS,
+  SLOT_KIND_EXTENSION,
+  SLOT_KIND_FREE,
+} from "../region/layout.gen.ts";
+import type { Pool } from "./pool.ts";
+
+export class SlotChain {
+  constructor(private readonly region: Region, private readonly pool: Pool) {}
+
+  static slotCount(bytes: number): number {
+    return Math.ceil(bytes / EXTENSION_BYTES_BYTES);
+  }
+
+  /** Stores bytes; the first slot, or 0 when there are not enough slots (then nothing was taken). `length` > 0. */
+  store(source: Uint8Array, start: number, length: number): number {
+    const count = SlotChain.slotCount(length);
+    if (this.pool.available < count) return 0;
+    const { slots, slotBytes } = this.region;
+    let first = 0;
+    let previous = 0;
+    for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      const slot = this.pool.allocate();
+      slots[slot * EXTENSION_WORDS + EXTENSION_KIND] = SLOT_KIND_EXTENSION;
+      slots[slot * EXTENSION_WORDS + EXTENSION_NEXT] = 0;
+      if (first === 0) first = slot;
+      else slots[previous * EXTENSION_WORDS + EXTENSION_NEXT] = slot;
+      const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
+      slotBytes.set(source.subarray(start + done, start + done + bytes), bytesAt(slot));
+      previous = slot;
+    }
+    return first;
+  }
+
+  /** Copies `length` bytes of the chain out. */
+  load(first: number, target: Uint8Array, start: number, length: number): void {
+    let slot = first;
+    for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
+      target.set(
+        this.region.slotBytes.subarray(bytesAt(slot), bytesAt(slot) + bytes),
+        start + done,
+      );
+      slot = this.region.slots[slot * EXTENSION_WORDS + EXTENSION_NEXT];
+    }
+  }
+
+  equals(first: number, other: Uint8Array, start: number, length: number): boolean {
+    const { slots, slotBytes } = this.region;
+    let slot = first;
+    for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      const at = bytesAt(slot);
+      const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
+      for (let i = 0; i < bytes; i++) {
+        if (slotBytes[at + i] !== other[start + done + i]) return false;
+      }
+      slot = slots[slot * EXTENSION_WORDS + EXTENSION_NEXT];
+    }
+    return true;
+  }
+
+  release(first: number): void {
+    const { slots } = this.region;
+    for (let slot = first; slot !== 0;) {
+      const next = slots[slot * EXTENSION_WORDS + EXTENSION_NEXT];
+      slots[slot * EXTENSION_WORDS + EXTENSION_KIND] = SLOT_KIND_FREE;
+      this.pool.release(slot);
+      slot = next;
+    }
+  }
+}
+
+function bytesAt(slot: number): number {
+  return slot * EXTENSION_WORDS * 4 + EXTENSION_BYTES_OFFSET_BYTES;
+}

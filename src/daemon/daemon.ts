@@ -1,0 +1,157 @@
+/**
+ * The daemon: makes the region, mounts, lets the kernel worker serve it, and takes everything down again.
+ *
+ * The worker's thread is blocked in read(2) nearly all the time and cannot be stopped from outside. What ends
+ * it is the end of the mount: read answers ENODEV. So the order is always unmount, worker, shared memory; and
+ * the region stays mapped until the process ends, because the worker may still look at it.
+ */
+import { workerUrl } from "../../ffi/build_kind.ts";
+import { mountFuse } from "../../ffi/libfuse.ts";
+import { type CacheMode, FileSystem } from "../core/file_system.ts";
+import { Region, regionSizes } from "../region/region.ts";
+import type { KernelWorkerStart, KernelWorkerStopped as Stopped } from "./kernel_worker.ts";
+import { say } from "./log.ts";
+import { mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
+import { startTimeOf, usersOf } from "./process_table.ts";
+import { currentUid, objectName } from "./shared_objects.ts";
+import { unmount } from "./unmount.ts";
+
+export interface MountRequest {
+  /** Absolute and without symbolic links. */
+  mountPoint: string;
+  name: string;
+  sizeBytes: number;
+  inodeCountMax?: number;
+  cache: CacheMode;
+  /** Of the root directory. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** For libfuse, such as "ro" or "allow_other". */
+  options: string[];
+}
+
+const giveBackIntervalMs = 250;
+const giveBackBudgetMs = 5;
+/** How long programs may go on using a file system that a signal has detached. */
+const busyGraceMs = 2000;
+
+/** Runs until the file system is unmounted or a signal comes. @returns the exit code */
+export async function runDaemon(request: MountRequest): Promise<number> {
+  const signals = listenForSignals();
+  const { mountPoint, name } = request;
+  const region = Region.create({
+    name: objectName({ uid: currentUid(), name }),
+    sizes: regionSizes(request),
+  });
+  try {
+    const fileSystem = FileSystem.format(region, {
+      ...request,
+      ownerPid: Deno.pid,
+      ownerStartTime: startTimeOf(Deno.pid),
+    });
+    const fuseFd = mountFuse(mountPoint, [
+      ...request.options,
+      "default_permissions",
+      `fsname=${name}`,
+      "subtype=btfuse",
+    ]);
+    const mount = mountAt(readMounts(), mountPoint);
+    if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
+    const stopped = startKernelWorker(region, fuseFd, request.cache);
+    say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
+    const timer = setInterval(
+      () => fileSystem.giveBackMemory(giveBackBudgetMs),
+      giveBackIntervalMs,
+    );
+    const stop = await Promise.race([stopped, signals.next()]);
+    clearInterval(timer);
+    return await takeDown(mount, stop, stopped, signals);
+  } finally {
+    region.unlink();
+  }
+}
+
+function startKernelWorker(region: Region, fuseFd: number, cache: CacheMode): Promise<Stopped> {
+  const { promise, resolve } = Promise.withResolvers<Stopped>();
+  const worker = new Worker(workerUrl("src/daemon/kernel_worker.ts"), {
+    type: "module",
+    name: "kernel",
+  });
+  worker.onmessage = (event: MessageEvent<Stopped>) => resolve(event.data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    resolve({ type: "stopped", reason: "failed", message: event.message });
+  };
+  const start: KernelWorkerStart = {
+    fuseFd,
+    regionAddress: region.address,
+    regionBytes: region.bytes,
+    regionFd: region.fd,
+    cache,
+  };
+  worker.postMessage(start);
+  return promise;
+}
+
+async function takeDown(
+  mount: MountEntry,
+  stop: Stopped | Deno.Signal,
+  stopped: Promise<Stopped>,
+  signals: Signals,
+): Promise<number> {
+  if (typeof stop === "string") {
+    say(`${stop}: unmounting ${mount.mountPoint}`);
+    if (!await unmountOwn(mount, "plain")) return 1;
+    const end = await Promise.race([stopped, signals.next(), delay(busyGraceMs)]);
+    if (end === undefined || typeof end === "string") {
+      say("some programs still had files open: their next access fails");
+      return 1;
+    }
+    return 0;
+  }
+  if (stop.reason === "failed") say(`the kernel worker failed: ${stop.message}`);
+  // An aborted connection stops the worker too, and leaves the mount behind.
+  const isGone = await unmountOwn(mount, "force");
+  return isGone && stop.reason === "unmounted" ? 0 : 1;
+}
+
+/** @returns whether it is gone from the directory tree */
+async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise<boolean> {
+  const mounts = readMounts();
+  if (!mounts.some((entry) => entry.mountId === mount.mountId)) return true;
+  if (mountAt(mounts, mount.mountPoint)?.mountId !== mount.mountId) {
+    say(`cannot unmount ${mount.mountPoint}: something else is mounted over it`);
+    return false;
+  }
+  let result = await unmount(mount, manner);
+  if (result.outcome === "busy") {
+    say([`${mount.mountPoint} is in use, detaching it`, ...usersOf(mount, mounts)].join("\n  "));
+    result = await unmount(mount, "detach");
+  }
+  if (result.outcome !== "done") say(`cannot unmount ${mount.mountPoint}: ${result.message}`);
+  return result.outcome === "done";
+}
+
+interface Signals {
+  /** The next signal that asks the daemon to end. */
+  next(): Promise<Deno.Signal>;
+}
+
+function listenForSignals(): Signals {
+  let { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => resolve(signal));
+  }
+  return {
+    async next() {
+      const signal = await promise;
+      ({ promise, resolve } = Promise.withResolvers<Deno.Signal>());
+      return signal;
+    },
+  };
+}
+
+export function delay(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}

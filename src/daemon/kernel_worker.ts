@@ -1,0 +1,150 @@
+/**
+ * The kernel worker: reads requests from /dev/fuse, serves them, replies. A Worker of its own, because it
+ * spends its life blocked in read(2). It ends when the read says that the mount is gone.
+ */
+import { type CacheMode, FileSystem } from "../core/file_system.ts";
+import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT } from "../core/errno.ts";
+import { Exchange } from "../ops/exchange.ts";
+import { IN_OPCODE, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
+import { serve, serveFailure } from "../ops/table.ts";
+import { BLOCK_BYTES, PAGE_BYTES, SUPER_REQUEST_COUNT } from "../region/layout.gen.ts";
+import { Region } from "../region/region.ts";
+import { native } from "../../ffi/native.ts";
+
+/** What the main isolate posts once. */
+export interface KernelWorkerStart {
+  fuseFd: number;
+  regionAddress: bigint;
+  regionBytes: number;
+  regionFd: number;
+  cache: CacheMode;
+}
+
+/** What it gets back once. */
+export interface KernelWorkerStopped {
+  type: "stopped";
+  reason: "unmounted" | "failed";
+  message: string;
+}
+
+/** Segments of one reply: 1 MiB of single blocks, and a few more. */
+const SEGMENTS_MAX = 1000;
+
+class KernelWorker {
+  readonly #fs: FileSystem;
+  readonly #exchange: Exchange;
+  readonly #blocksAddress: number;
+  readonly #segments = new Float64Array(2 * SEGMENTS_MAX);
+
+  constructor(private readonly start: KernelWorkerStart) {
+    const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
+    this.#fs = FileSystem.open(region);
+    this.#exchange = new Exchange(this.#fs, start.cache);
+    this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
+  }
+
+  run(): KernelWorkerStopped {
+    const { fuseFd } = this.start;
+    const x = this.#exchange;
+    const { request } = x;
+    const { clock } = this.#fs.inodes;
+    const { bt_fuse_receive, bt_fuse_exchange, bt_fuse_exchange_data } = native();
+    let replyBytes = 0;
+    for (;;) {
+      let received: number;
+      if (replyBytes === 0) {
+        received = bt_fuse_receive(fuseFd, request, REQUEST_BYTES_MAX, clock);
+      } else if (x.hasSegments) {
+        const count = this.#gatherSegments();
+        received = bt_fuse_exchange_data(
+          fuseFd,
+          x.reply,
+          replyBytes,
+          this.#segments,
+          count,
+          request,
+          REQUEST_BYTES_MAX,
+          clock,
+        );
+      } else {
+        received = bt_fuse_exchange(
+          fuseFd,
+          x.reply,
+          replyBytes,
+          request,
+          REQUEST_BYTES_MAX,
+          clock,
+        );
+      }
+      if (received > 0) replyBytes = this.#serve();
+      else {
+        const stopped = stoppedBy(-received);
+        if (stopped) return stopped;
+        replyBytes = 0;
+      }
+    }
+  }
+
+  /** Serves one request under the core lock; a defect costs that request an EIO, never the mount. */
+  #serve(): number {
+    const { lock, region } = this.#fs;
+    lock.acquire();
+    try {
+      if (++region.superblock[SUPER_REQUEST_COUNT] === 2 ** 32) {
+        region.superblock[SUPER_REQUEST_COUNT + 1]++;
+      }
+      return serve(this.#exchange);
+    } catch (error) {
+      console.error(`btfuse: request of opcode ${this.#exchange.requestWords[IN_OPCODE]}:`, error);
+      return serveFailure(this.#exchange);
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Turns the pieces that READ found into addresses. */
+  #gatherSegments(): number {
+    const { segments } = this.#fs.data;
+    for (let i = 0; i < segments.count; i++) {
+      const block = segments.block[i];
+      this.#segments[2 * i] = block === 0
+        ? 0
+        : this.#blocksAddress + block * BLOCK_BYTES + segments.skip[i];
+      this.#segments[2 * i + 1] = segments.bytes[i];
+    }
+    return segments.count;
+  }
+}
+
+/** What an errno from the device means for the worker: undefined to go on. */
+function stoppedBy(errno: number): KernelWorkerStopped | undefined {
+  switch (errno) {
+    // ENOENT: a request was aborted while it was read; fuse(4) says to read again.
+    case EINTR:
+    case EAGAIN:
+    case ENOENT:
+      return undefined;
+    case ENODEV:
+    case ECONNABORTED:
+      return { type: "stopped", reason: "unmounted", message: "" };
+    default:
+      return { type: "stopped", reason: "failed", message: `/dev/fuse: errno ${errno}` };
+  }
+}
+
+const scope = self as unknown as {
+  onmessage: (event: MessageEvent<KernelWorkerStart>) => void;
+  postMessage: (message: KernelWorkerStopped) => void;
+  close: () => void;
+};
+
+scope.onmessage = ({ data }) => {
+  let stopped: KernelWorkerStopped;
+  try {
+    stopped = new KernelWorker(data).run();
+  } catch (error) {
+    stopped = { type: "stopped", reason: "failed", message: String(error) };
+  }
+  scope.postMessage(stopped);
+  scope.close();
+};

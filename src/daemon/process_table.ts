@@ -1,0 +1,103 @@
+/** Processes as /proc shows them. A pid alone may be reused; pid and start time together name one process for ever. */
+import { isUnder, type MountEntry } from "./mountinfo.ts";
+
+interface ProcessStat {
+  /** One letter, "Z" for a process that has ended and was not reaped yet. */
+  state: string;
+  /** In clock ticks since boot. */
+  startTime: number;
+}
+
+function readStat(pid: number): ProcessStat | undefined {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The second field, the program's name, may hold blanks and parentheses.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0], startTime: Number(fields[19]) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns in clock ticks since boot, 0 when there is no such process */
+export function startTimeOf(pid: number): number {
+  return readStat(pid)?.startTime ?? 0;
+}
+
+export function isRunning(pid: number, startTime: number): boolean {
+  const stat = readStat(pid);
+  return stat !== undefined && stat.startTime === startTime && stat.state !== "Z";
+}
+
+/** Sends a signal; a process that is gone already is no error. */
+export function sendSignal(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/**
+ * Who keeps a mount busy, one line each ("bash (pid 12): working directory /mnt/x"), as far as this user may
+ * look. Only names of links are read, so a file system that does not answer cannot hang the search.
+ */
+export function usersOf(mount: MountEntry, mounts: MountEntry[]): string[] {
+  const lines = mounts.filter((entry) => entry.parentId === mount.mountId)
+    .map((entry) => `a ${entry.type} mount on ${entry.mountPoint}`);
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const use = useBy(name, mount.mountPoint);
+    if (use !== undefined) lines.push(`${commandName(name)} (pid ${name}): ${use}`);
+  }
+  return lines;
+}
+
+function useBy(pid: string, mountPoint: string): string | undefined {
+  const links = [["cwd", "working directory"], ["root", "root directory"], ["exe", "program"]];
+  for (const [link, meaning] of links) {
+    const target = linkTarget(`/proc/${pid}/${link}`);
+    if (target !== undefined && isUnder(target, mountPoint)) return `${meaning} ${target}`;
+  }
+  for (const fd of descriptors(pid)) {
+    const target = linkTarget(`/proc/${pid}/fd/${fd}`);
+    if (target !== undefined && isUnder(target, mountPoint)) return `open file ${target}`;
+  }
+  const mapped = mappedFiles(pid).find((path) => isUnder(path, mountPoint));
+  return mapped === undefined ? undefined : `mapped file ${mapped}`;
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function descriptors(pid: string): string[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/fd`)].map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+function mappedFiles(pid: string): string[] {
+  try {
+    const lines = Deno.readTextFileSync(`/proc/${pid}/maps`).split("\n");
+    return lines.map((line) => line.slice(line.indexOf("/"))).filter((path) =>
+      path.startsWith("/")
+    );
+  } catch {
+    return [];
+  }
+}
+
+function commandName(pid: string): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
+  } catch {
+    return "?";
+  }
+}

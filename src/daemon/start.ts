@@ -1,0 +1,86 @@
+/** Starting the daemon in the background, and seeing to it that the mount answers or that nothing is left of it. */
+import { reapChild, spawnDaemon } from "../../ffi/process.ts";
+import { Failure } from "./failure.ts";
+import { endOfLog } from "./log.ts";
+import { BTFUSE_TYPE, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
+import { sendSignal } from "./process_table.ts";
+import { currentUid, removeObject } from "./shared_objects.ts";
+import { unmount } from "./unmount.ts";
+
+export interface DaemonStart {
+  /** Program and arguments of the daemon; it must not go into the background itself. */
+  command: string[];
+  logPath: string;
+  mountPoint: string;
+  name: string;
+}
+
+const answerTimeoutMs = 10_000;
+const endTimeoutMs = 3000;
+const pollMs = 5;
+
+/**
+ * Returns once the mount answers.
+ * @throws {Failure} it does not, or SIGINT or SIGTERM came; then the daemon and all its traces but the log are gone
+ */
+export async function startDaemon(start: DaemonStart): Promise<void> {
+  const pid = spawnDaemon(start.command, start.logPath);
+  if (pid < 0) throw new Failure(`cannot start the daemon: fork failed with errno ${-pid}`);
+  let interrupted = false;
+  const interrupt = () => void (interrupted = true);
+  Deno.addSignalListener("SIGINT", interrupt);
+  Deno.addSignalListener("SIGTERM", interrupt);
+  let problem = `the mount did not answer within ${answerTimeoutMs / 1000} s`;
+  const deadline = performance.now() + answerTimeoutMs;
+  while (performance.now() < deadline) {
+    if (await answers(start, deadline)) return;
+    const code = reapChild(pid);
+    if (code !== undefined) return fail(start, `the daemon ended with exit code ${code}`);
+    if (interrupted) {
+      problem = "interrupted";
+      break;
+    }
+    await delay(pollMs);
+  }
+  await endDaemon(start, pid);
+  fail(start, problem);
+}
+
+function fail(start: DaemonStart, problem: string): never {
+  const lines = endOfLog(start.logPath).split("\n").map((line) => `\n  ${line}`).join("");
+  throw new Failure(
+    `cannot mount on ${start.mountPoint}: ${problem}. Log ${start.logPath}:${lines}`,
+  );
+}
+
+async function answers(start: DaemonStart, deadline: number): Promise<boolean> {
+  if (ownMount(start) === undefined) return false;
+  // When the daemon hangs, so does stat: in another thread, and it ends with the daemon.
+  const answered = Deno.stat(start.mountPoint).then(() => true, () => false);
+  return await Promise.race([answered, delay(deadline - performance.now())]);
+}
+
+function ownMount({ mountPoint, name }: DaemonStart): MountEntry | undefined {
+  const entry = mountAt(readMounts(), mountPoint);
+  return entry?.type === BTFUSE_TYPE && entry.source === name ? entry : undefined;
+}
+
+async function endDaemon(start: DaemonStart, pid: number): Promise<void> {
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    sendSignal(pid, signal);
+    const deadline = performance.now() + endTimeoutMs;
+    while (performance.now() < deadline) {
+      if (reapChild(pid) !== undefined) {
+        const left = ownMount(start);
+        if (left !== undefined) await unmount(left, "force");
+        removeObject({ uid: currentUid(), name: start.name });
+        return;
+      }
+      await delay(pollMs);
+    }
+  }
+}
+
+function delay(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), ms));
+}

@@ -1,0 +1,61 @@
+/** Taking a mount down, as root with umount2(2), as a user with fusermount3. Shared by the daemon and `btfuse umount`. */
+import { EBUSY, EINVAL, EPERM, MNT_DETACH, MNT_FORCE, umount2 } from "../../ffi/process.ts";
+import type { MountEntry } from "./mountinfo.ts";
+
+/**
+ * - plain: only when nothing uses it;
+ * - detach: out of the tree at once, gone when nothing uses it any more;
+ * - force: detached, and requests under way are answered with an error.
+ */
+export type UnmountManner = "plain" | "detach" | "force";
+
+export interface UnmountResult {
+  outcome: "done" | "busy" | "failed";
+  /** Why it failed. */
+  message: string;
+}
+
+const flagsOf = { plain: 0, detach: MNT_DETACH, force: MNT_FORCE | MNT_DETACH };
+
+/** The mount must be the topmost on its directory: see `mountAt`. */
+export async function unmount(mount: MountEntry, manner: UnmountManner): Promise<UnmountResult> {
+  const result = Deno.uid() === 0
+    ? unmountAsRoot(mount.mountPoint, flagsOf[manner])
+    : await unmountAsUser(mount.mountPoint, manner === "plain" ? ["-u"] : ["-u", "-z"]);
+  if (manner === "force") abortConnection(mount);
+  return result;
+}
+
+function unmountAsRoot(mountPoint: string, flags: number): UnmountResult {
+  const errno = -umount2(mountPoint, flags);
+  if (errno === 0) return { outcome: "done", message: "" };
+  if (errno === EBUSY) return { outcome: "busy", message: "it is in use" };
+  const reasons: Record<number, string> = {
+    [EINVAL]: "it is not mounted any more",
+    [EPERM]: "no permission (CAP_SYS_ADMIN is missing)",
+  };
+  return { outcome: "failed", message: reasons[errno] ?? `umount2 failed with errno ${errno}` };
+}
+
+async function unmountAsUser(mountPoint: string, options: string[]): Promise<UnmountResult> {
+  const { success, stderr } = await new Deno.Command("fusermount3", {
+    args: [...options, "--", mountPoint],
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (success) return { outcome: "done", message: "" };
+  const message = new TextDecoder().decode(stderr).trim();
+  return { outcome: message.includes("busy") ? "busy" : "failed", message };
+}
+
+/** Requests under way fail and the daemon's read ends, even when the daemon does not answer. Needs fusectl mounted. */
+function abortConnection(mount: MountEntry): void {
+  const minor = mount.device.split(":")[1];
+  try {
+    Deno.writeTextFileSync(`/sys/fs/fuse/connections/${minor}/abort`, "1", { create: false });
+  } catch {
+    // Without fusectl the same happens when the daemon's process ends.
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * READDIR and READDIRPLUS. An offset is where to go on: 0 the start, 1 behind ".", 2 behind "..", else the
+ * cookie of the last entry; entries come from the newest to the oldest (see red_black_tree.ts).
+ */
+import { ENOSYS, ENOTDIR } from "../core/errno.ts";
+import { DENTRY_INO, DENTRY_NAME_LENGTH, INODE_PARENT_INO } from "../region/layout.gen.ts";
+import type { Exchange } from "./exchange.ts";
+import {
+  DATA_BYTES_MAX,
+  ENTRY_OUT_WORDS,
+  OPEN_OUT_WORDS,
+  OUT_BODY,
+  OUT_BODY_BYTES,
+} from "./protocol.ts";
+
+const DIRENT_HEAD_BYTES = 24;
+const BEHIND_DOT = 1;
+const BEHIND_DOT_DOT = 2;
+const DOT = 0x2e;
+
+/** With kernel caching a directory needs no open either, and its listing stays in the page cache. */
+export function opendir(x: Exchange): number {
+  if (x.cache === "auto") return -ENOSYS;
+  x.replyWords.fill(0, OUT_BODY, OUT_BODY + OPEN_OUT_WORDS);
+  return OPEN_OUT_WORDS * 4;
+}
+
+export function readdir(x: Exchange): number {
+  return list(x, false);
+}
+
+export function readdirplus(x: Exchange): number {
+  return list(x, true);
+}
+
+function list(x: Exchange, plus: boolean): number {
+  const { fs, nodeid } = x;
+  if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
+  const offset = x.body64(2);
+  const out = new Listing(x, plus, Math.min(x.body(4), DATA_BYTES_MAX));
+  fs.inodes.touchAtime(nodeid);
+  if (offset < BEHIND_DOT && !out.addDots(nodeid, 1, BEHIND_DOT)) return out.bytes;
+  if (
+    offset < BEHIND_DOT_DOT &&
+    !out.addDots(fs.inodes.get(nodeid, INODE_PARENT_INO), 2, BEHIND_DOT_DOT)
+  ) return out.bytes;
+  const { tree } = fs.names;
+  let slot = offset > BEHIND_DOT_DOT ? tree.below(nodeid, offset) : tree.newest(nodeid);
+  while (slot !== 0 && out.addDentry(slot, tree.cookie(slot))) slot = tree.older(slot);
+  return out.bytes;
+}
+
+/** struct fuse_dirent or fuse_direntplus, one after the other, until the buffer is full. */
+class Listing {
+  bytes = 0;
+
+  constructor(
+    private readonly x: Exchange,
+    private readonly plus: boolean,
+    private readonly capacity: number,
+  ) {}
+
+  /** Room for an entry: the word where its struct fuse_dirent starts, or -1. */
+  #place(nameLength: number): number {
+    const entryBytes = this.plus ? ENTRY_OUT_WORDS * 4 : 0;
+    const total = entryBytes + Math.ceil((DIRENT_HEAD_BYTES + nameLength) / 8) * 8;
+    if (this.bytes + total > this.capacity) return -1;
+    const word = (OUT_BODY_BYTES + this.bytes + entryBytes) / 4;
+    // The last words are padding behind the name.
+    const end = (OUT_BODY_BYTES + this.bytes + total) / 4;
+    this.x.replyWords[end - 1] = 0;
+    this.x.replyWords[end - 2] = 0;
+    this.bytes += total;
+    return word;
+  }
+
+  #head(word: number, ino: number, cookie: number, nameLength: number): void {
+    const { replyWords, fs } = this.x;
+    replyWords[word] = ino;
+    replyWords[word + 1] = 0;
+    this.x.setReply64(word + 2, cookie);
+    replyWords[word + 4] = nameLength;
+    replyWords[word + 5] = fs.inodes.mode(ino) >>> 12;
+  }
+
+  /** "." or "..": never looked up by the kernel, so without an entry (nodeid 0). */
+  addDots(ino: number, dots: number, cookie: number): boolean {
+    const word = this.#place(dots);
+    if (word < 0) return false;
+    if (this.plus) this.x.replyWords.fill(0, word - ENTRY_OUT_WORDS, word);
+    this.#head(word, ino, cookie, dots);
+    this.x.reply.fill(DOT, word * 4 + DIRENT_HEAD_BYTES, word * 4 + DIRENT_HEAD_BYTES + dots);
+    return true;
+  }
+
+  addDentry(slot: number, cookie: number): boolean {
+    const { names } = this.x.fs;
+    const length = names.get(slot, DENTRY_NAME_LENGTH);
+    const word = this.#place(length);
+    if (word < 0) return false;
+    const ino = names.get(slot, DENTRY_INO);
+    if (this.plus) this.x.writeEntry(word - ENTRY_OUT_WORDS, ino);
+    this.#head(word, ino, cookie, length);
+    names.copyName(slot, this.x.reply, word * 4 + DIRENT_HEAD_BYTES);
+    return true;
+  }
+}

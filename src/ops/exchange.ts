@@ -1,0 +1,167 @@
+/**
+ * One request and its reply, as the operations see them. An operation reads the request's words and
+ * bytes, calls the core, writes the reply's body and returns its length in bytes, a negative errno,
+ * or NO_REPLY. It runs with the core lock held and makes no system call.
+ */
+import {
+  INODE_ATIME,
+  INODE_ATIME_NSEC,
+  INODE_BLOCK_COUNT,
+  INODE_CTIME,
+  INODE_CTIME_NSEC,
+  INODE_ENTRY_COUNT,
+  INODE_GENERATION,
+  INODE_GID,
+  INODE_MODE,
+  INODE_MTIME,
+  INODE_MTIME_NSEC,
+  INODE_NLINK,
+  INODE_RDEV,
+  INODE_SIZE,
+  INODE_UID,
+  INODE_WORDS,
+} from "../region/layout.gen.ts";
+import type { CacheMode, FileSystem } from "../core/file_system.ts";
+import { S_IFDIR, S_IFMT } from "../core/inode_table.ts";
+import {
+  ENTRY_OUT_WORDS,
+  IN_BODY,
+  IN_GID,
+  IN_LEN,
+  IN_NODEID,
+  IN_UID,
+  OUT_BODY,
+  OUT_BODY_BYTES,
+  REQUEST_BYTES_MAX,
+} from "./protocol.ts";
+
+export type Operation = (x: Exchange) => number;
+
+/** FORGET and its kind are not answered. */
+export const NO_REPLY = -(2 ** 31);
+
+/** As long as the kernel takes: what changes is invalidated, nothing ever times out. */
+const FOREVER_SECONDS = 2 ** 30;
+/** What tmpfs says a directory entry takes (BOGO_DIRENT_SIZE). */
+const DIRENT_BYTES = 20;
+const SECTORS_PER_BLOCK = 8;
+
+export class Exchange {
+  readonly request = new Uint8Array(REQUEST_BYTES_MAX);
+  readonly requestWords = new Uint32Array(this.request.buffer);
+  readonly reply = new Uint8Array(REQUEST_BYTES_MAX);
+  readonly replyWords = new Uint32Array(this.reply.buffer);
+  /** Seconds the kernel may keep entries and attributes. */
+  readonly validSeconds: number;
+  /** Set by READ: the reply's data is what `fs.data.segments` says. */
+  hasSegments = false;
+
+  constructor(readonly fs: FileSystem, readonly cache: CacheMode) {
+    this.validSeconds = cache === "auto" ? FOREVER_SECONDS : 0;
+  }
+
+  get nodeid(): number {
+    return this.u64(IN_NODEID);
+  }
+  get uid(): number {
+    return this.requestWords[IN_UID];
+  }
+  get gid(): number {
+    return this.requestWords[IN_GID];
+  }
+  /** Where the request ends, in bytes. */
+  get end(): number {
+    return this.requestWords[IN_LEN];
+  }
+  /** A word of the request's body. */
+  body(word: number): number {
+    return this.requestWords[IN_BODY + word];
+  }
+  body64(word: number): number {
+    return this.u64(IN_BODY + word);
+  }
+  u64(word: number): number {
+    return this.requestWords[word] + this.requestWords[word + 1] * 2 ** 32;
+  }
+
+  /** Length of the NUL-ended name that starts at this byte of the request. */
+  nameLength(start: number): number {
+    const { request, end } = this;
+    let at = start;
+    while (at < end && request[at] !== 0) at++;
+    return at - start;
+  }
+
+  setReply64(word: number, value: number): void {
+    this.replyWords[word] = value % 2 ** 32;
+    this.replyWords[word + 1] = Math.floor(value / 2 ** 32);
+  }
+
+  /** struct fuse_attr at this word of the reply. */
+  writeAttr(word: number, ino: number): void {
+    const out = this.replyWords;
+    const inode = this.fs.inodes.words;
+    const at = ino * INODE_WORDS;
+    const mode = inode[at + INODE_MODE];
+    const directory = (mode & S_IFMT) === S_IFDIR;
+    out[word] = ino;
+    out[word + 1] = 0;
+    out[word + 2] = directory
+      ? inode[at + INODE_ENTRY_COUNT] * DIRENT_BYTES
+      : inode[at + INODE_SIZE];
+    out[word + 3] = inode[at + INODE_SIZE + 1];
+    this.setReply64(word + 4, inode[at + INODE_BLOCK_COUNT] * SECTORS_PER_BLOCK);
+    out[word + 6] = inode[at + INODE_ATIME];
+    out[word + 7] = inode[at + INODE_ATIME + 1];
+    out[word + 8] = inode[at + INODE_MTIME];
+    out[word + 9] = inode[at + INODE_MTIME + 1];
+    out[word + 10] = inode[at + INODE_CTIME];
+    out[word + 11] = inode[at + INODE_CTIME + 1];
+    out[word + 12] = inode[at + INODE_ATIME_NSEC];
+    out[word + 13] = inode[at + INODE_MTIME_NSEC];
+    out[word + 14] = inode[at + INODE_CTIME_NSEC];
+    out[word + 15] = mode;
+    out[word + 16] = inode[at + INODE_NLINK];
+    out[word + 17] = inode[at + INODE_UID];
+    out[word + 18] = inode[at + INODE_GID];
+    out[word + 19] = inode[at + INODE_RDEV];
+    out[word + 20] = 4096;
+    out[word + 21] = 0;
+  }
+
+  /** struct fuse_entry_out at this word; the kernel then holds one more reference. */
+  writeEntry(word: number, ino: number): void {
+    const out = this.replyWords;
+    this.fs.inodes.addLookup(ino);
+    out[word] = ino;
+    out[word + 1] = 0;
+    out[word + 2] = this.fs.inodes.get(ino, INODE_GENERATION);
+    out[word + 3] = 0;
+    out[word + 4] = this.validSeconds;
+    out[word + 5] = 0;
+    out[word + 6] = this.validSeconds;
+    out[word + 7] = 0;
+    out[word + 8] = 0;
+    out[word + 9] = 0;
+    this.writeAttr(word + 10, ino);
+  }
+
+  /** The usual answer of operations that make or find a name: an entry for `ino`, or its errno. */
+  entryReply(ino: number): number {
+    if (ino < 0) return ino;
+    this.writeEntry(OUT_BODY, ino);
+    return ENTRY_OUT_WORDS * 4;
+  }
+
+  /** An answer that the kernel may remember: the name does not exist. */
+  negativeEntryReply(): number {
+    this.replyWords.fill(0, OUT_BODY, OUT_BODY + ENTRY_OUT_WORDS);
+    this.replyWords[OUT_BODY + 4] = this.validSeconds;
+    return ENTRY_OUT_WORDS * 4;
+  }
+
+  /** The reply's body from this byte on. */
+  get replyBody(): number {
+    return OUT_BODY_BYTES;
+  }
+}

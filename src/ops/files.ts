@@ -1,0 +1,127 @@
+/** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
+import { EBADF, EINVAL, EISDIR, ENOSYS, EOPNOTSUPP } from "../core/errno.ts";
+import { CTIME, MTIME } from "../core/inode_table.ts";
+import type { Exchange } from "./exchange.ts";
+import {
+  DATA_BYTES_MAX,
+  FALLOC,
+  FOPEN_DIRECT_IO,
+  FOPEN_KEEP_CACHE,
+  FOPEN_PARALLEL_DIRECT_WRITES,
+  OPEN_OUT_WORDS,
+  OUT_BODY,
+  WRITE_DATA_BYTES,
+  WRITE_KILL_SUIDGID,
+} from "./protocol.ts";
+
+/** One COPY_FILE_RANGE copies at most this much, so that others are served in between. */
+const COPY_BYTES_MAX = 32 << 20;
+
+/** How the kernel may treat an opened file: keep its pages, or bring every call here. */
+export function openFlags(x: Exchange): number {
+  return x.cache === "auto" ? FOPEN_KEEP_CACHE : FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+}
+
+/**
+ * An open file needs no state here: inodes live while the kernel refers to them. With kernel caching ENOSYS
+ * says so once and OPEN and RELEASE are never sent again (FUSE_NO_OPEN_SUPPORT).
+ */
+export function open(x: Exchange): number {
+  if (x.cache === "auto") return -ENOSYS;
+  x.replyWords.fill(0, OUT_BODY, OUT_BODY + OPEN_OUT_WORDS);
+  x.replyWords[OUT_BODY + 2] = openFlags(x);
+  return OPEN_OUT_WORDS * 4;
+}
+
+/** RELEASE and everything else that has nothing to do and succeeds. */
+export function nothing(): number {
+  return 0;
+}
+
+/** FLUSH, FSYNC: all data is where it belongs at once. ENOSYS, which the kernel takes as success, ends the asking. */
+export function nothingEver(x: Exchange): number {
+  return x.cache === "auto" ? -ENOSYS : 0;
+}
+
+export function read(x: Exchange): number {
+  const { fs, nodeid } = x;
+  if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
+  const bytes = fs.data.read(nodeid, x.body64(2), Math.min(x.body(4), DATA_BYTES_MAX));
+  if (bytes > 0) fs.inodes.touchAtime(nodeid);
+  x.hasSegments = bytes > 0;
+  return bytes;
+}
+
+export function write(x: Exchange): number {
+  const { fs, nodeid } = x;
+  if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
+  const bytes = x.body(4);
+  if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
+  const written = fs.data.write(nodeid, x.body64(2), x.request, WRITE_DATA_BYTES, bytes);
+  if (written < 0) return written;
+  if (x.body(5) & WRITE_KILL_SUIDGID) fs.attributes.dropPrivileges(nodeid);
+  else fs.attributes.dropCapabilities(nodeid);
+  if (written > 0) fs.inodes.touch(nodeid, MTIME | CTIME);
+  x.replyWords[OUT_BODY] = written;
+  x.replyWords[OUT_BODY + 1] = 0;
+  return 8;
+}
+
+export function fallocate(x: Exchange): number {
+  const { fs, nodeid } = x;
+  if (!fs.inodes.isRegular(nodeid)) return -EBADF;
+  const offset = x.body64(2);
+  const length = x.body64(4);
+  const mode = x.body(6);
+  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  let result: number;
+  switch (mode & ~FALLOC.KEEP_SIZE) {
+    case 0:
+      result = fs.data.reserve(nodeid, offset, length);
+      break;
+    case FALLOC.PUNCH_HOLE:
+      if (!keepSize) return -EOPNOTSUPP;
+      fs.data.punchHole(nodeid, offset, length);
+      result = 0;
+      break;
+    case FALLOC.ZERO_RANGE:
+      result = fs.data.zeroRange(nodeid, offset, length);
+      break;
+    default:
+      return -EOPNOTSUPP;
+  }
+  if (result < 0) return result;
+  if (!keepSize && offset + length > fs.inodes.size(nodeid)) {
+    fs.inodes.setSize(nodeid, offset + length);
+  }
+  fs.attributes.dropPrivileges(nodeid);
+  fs.inodes.touch(nodeid, MTIME | CTIME);
+  return 0;
+}
+
+/** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
+export function lseek(x: Exchange): number {
+  if (!x.fs.inodes.isRegular(x.nodeid)) return -EINVAL;
+  const offset = x.fs.data.seek(x.nodeid, x.body64(2), x.body(4));
+  if (offset < 0) return offset;
+  x.setReply64(OUT_BODY, offset);
+  return 8;
+}
+
+export function copyFileRange(x: Exchange): number {
+  const { fs, nodeid } = x;
+  const target = x.body64(4);
+  if (!fs.inodes.exists(target)) return -EBADF;
+  if (!fs.inodes.isRegular(nodeid) || !fs.inodes.isRegular(target)) return -EINVAL;
+  const length = Math.min(x.body64(10), COPY_BYTES_MAX);
+  const copied = fs.data.copy(nodeid, x.body64(2), target, x.body64(8), length);
+  if (copied < 0) return copied;
+  if (copied > 0) {
+    fs.inodes.touchAtime(nodeid);
+    fs.attributes.dropPrivileges(target);
+    fs.inodes.touch(target, MTIME | CTIME);
+  }
+  x.replyWords[OUT_BODY] = copied;
+  x.replyWords[OUT_BODY + 1] = 0;
+  return 8;
+}

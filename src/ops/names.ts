@@ -1,0 +1,125 @@
+/** What makes, moves and removes names: MKNOD MKDIR CREATE TMPFILE SYMLINK LINK UNLINK RMDIR RENAME RENAME2, and READLINK. */
+import { EINVAL, ENOSYS } from "../core/errno.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT } from "../core/inode_table.ts";
+import type { Exchange } from "./exchange.ts";
+import { openFlags } from "./files.ts";
+import {
+  ENTRY_OUT_WORDS,
+  IN_BODY_BYTES,
+  OPEN_OUT_WORDS,
+  OUT_BODY,
+  OUT_BODY_BYTES,
+} from "./protocol.ts";
+
+/** A new inode with a name; `nameAt` is the name's byte within the request's body. */
+function make(x: Exchange, nameAt: number, mode: number, umask: number, rdev: number): number {
+  const start = IN_BODY_BYTES + nameAt;
+  return x.fs.makeNode(x.nodeid, x.request, start, x.nameLength(start), {
+    mode,
+    umask,
+    rdev,
+    uid: x.uid,
+    gid: x.gid,
+  });
+}
+
+export function mknod(x: Exchange): number {
+  return x.entryReply(make(x, 16, x.body(0), x.body(2), x.body(1)));
+}
+
+export function mkdir(x: Exchange): number {
+  return x.entryReply(make(x, 8, S_IFDIR | (x.body(0) & 0o7777), x.body(1), 0));
+}
+
+/** struct fuse_open_out behind the entry. */
+function openedReply(x: Exchange, ino: number): number {
+  if (ino < 0) return ino;
+  x.writeEntry(OUT_BODY, ino);
+  const at = OUT_BODY + ENTRY_OUT_WORDS;
+  x.replyWords.fill(0, at, at + OPEN_OUT_WORDS);
+  x.replyWords[at + 2] = openFlags(x);
+  return (ENTRY_OUT_WORDS + OPEN_OUT_WORDS) * 4;
+}
+
+/** With kernel caching the answer ENOSYS makes the kernel send MKNOD, which needs no RELEASE later. */
+export function create(x: Exchange): number {
+  if (x.cache === "auto") return -ENOSYS;
+  return openedReply(x, make(x, 16, x.body(1), x.body(2), 0));
+}
+
+/** open(2) with O_TMPFILE: an inode without a name, alive while the kernel refers to it. */
+export function tmpfile(x: Exchange): number {
+  const ino = x.fs.makeInode(x.nodeid, {
+    mode: x.body(1),
+    umask: x.body(2),
+    rdev: 0,
+    uid: x.uid,
+    gid: x.gid,
+  });
+  return openedReply(x, ino);
+}
+
+export function symlink(x: Exchange): number {
+  const nameLength = x.nameLength(IN_BODY_BYTES);
+  const targetStart = IN_BODY_BYTES + nameLength + 1;
+  return x.entryReply(x.fs.symlink(
+    x.nodeid,
+    x.request,
+    IN_BODY_BYTES,
+    nameLength,
+    targetStart,
+    x.nameLength(targetStart),
+    { uid: x.uid, gid: x.gid },
+  ));
+}
+
+export function readlink(x: Exchange): number {
+  const { fs, nodeid } = x;
+  if ((fs.inodes.mode(nodeid) & S_IFMT) !== S_IFLNK) return -EINVAL;
+  fs.inodes.touchAtime(nodeid);
+  return fs.readlink(nodeid, x.reply, OUT_BODY_BYTES);
+}
+
+export function link(x: Exchange): number {
+  const { fs } = x;
+  const ino = x.body64(0);
+  const start = IN_BODY_BYTES + 8;
+  if (!fs.inodes.exists(ino)) return -EINVAL;
+  const linked = fs.names.link(ino, x.nodeid, x.request, start, x.nameLength(start));
+  return x.entryReply(linked < 0 ? linked : ino);
+}
+
+export function unlink(x: Exchange): number {
+  return x.fs.names.unlink(x.nodeid, x.request, IN_BODY_BYTES, x.nameLength(IN_BODY_BYTES));
+}
+
+export function rmdir(x: Exchange): number {
+  return x.fs.names.rmdir(x.nodeid, x.request, IN_BODY_BYTES, x.nameLength(IN_BODY_BYTES));
+}
+
+function renameAt(x: Exchange, namesAt: number, flags: number): number {
+  const start = IN_BODY_BYTES + namesAt;
+  const length = x.nameLength(start);
+  const newStart = start + length + 1;
+  const newParent = x.body64(0);
+  if (!x.fs.inodes.exists(newParent)) return -EINVAL;
+  const newLength = x.nameLength(newStart);
+  return x.fs.names.rename(
+    x.nodeid,
+    x.request,
+    start,
+    length,
+    newParent,
+    newStart,
+    newLength,
+    flags,
+  );
+}
+
+export function rename(x: Exchange): number {
+  return renameAt(x, 8, 0);
+}
+
+export function rename2(x: Exchange): number {
+  return renameAt(x, 16, x.body(2));
+}

@@ -1,0 +1,130 @@
+//! One operation that describes a whole tree, so that two trees can be compared by one exchange.
+
+const std = @import("std");
+const c = @import("libc.zig");
+const wire = @import("wire.zig");
+const attributes = @import("attributes.zig");
+
+const page_bytes = 4096;
+var path_buffer: [8192]u8 = undefined;
+var read_buffer: [64 * page_bytes]u8 = undefined;
+
+/// Everything below `path` (itself not included), in the order of the names, access times left as they are.
+/// Result: number of entries. Payload for each: u16 length and path relative to `path`; the stat fields of
+/// attributes.zig; u64 checksum of the content (file: its pages that are not all zero, with their places; link:
+/// its target; else 0); u64 checksum of the extended attributes, names sorted; i32 error met while reading.
+pub fn survey(path: wire.Path) i64 {
+    const root = std.mem.span(path.z);
+    @memcpy(path_buffer[0..root.len], root);
+    return walk(root.len, root.len) catch wire.refuse(wire.errno().*);
+}
+
+const Failed = error{Failed};
+
+fn walk(root_length: usize, length: usize) Failed!i64 {
+    var names = try namesIn(length);
+    defer names.deinit(wire.allocator);
+    defer for (names.items) |name| wire.allocator.free(name);
+    var count: i64 = 0;
+    for (names.items) |name| {
+        path_buffer[length] = '/';
+        @memcpy(path_buffer[length + 1 ..][0..name.len], name);
+        const end = length + 1 + name.len;
+        var st: c.Stat = undefined;
+        if (c.fstatat(c.AT_FDCWD, terminated(end), &st, c.AT_SYMLINK_NOFOLLOW) != 0) return error.Failed;
+        describe(path_buffer[root_length + 1 .. end], &st, end);
+        count += 1;
+        if (st.mode & c.S_IFMT == c.S_IFDIR) count += try walk(root_length, end);
+    }
+    return count;
+}
+
+fn describe(relative: []const u8, st: *const c.Stat, end: usize) void {
+    wire.put(@as(u16, @intCast(relative.len)));
+    wire.putBytes(relative);
+    attributes.putStat(st);
+    wire.errno().* = 0;
+    const content: Failed!u64 = switch (st.mode & c.S_IFMT) {
+        c.S_IFREG => fileChecksum(end),
+        c.S_IFLNK => linkChecksum(end),
+        else => 0,
+    };
+    const xattrs = xattrChecksum(end);
+    wire.put(content catch 0);
+    wire.put(xattrs catch 0);
+    const failed = content == error.Failed or xattrs == error.Failed;
+    wire.put(if (failed) wire.errno().* else @as(c_int, 0));
+}
+
+fn terminated(end: usize) [*:0]const u8 {
+    path_buffer[end] = 0;
+    return path_buffer[0..end :0].ptr;
+}
+
+fn open(end: usize, flags: c_int) Failed!c_int {
+    const fd = c.openat(c.AT_FDCWD, terminated(end), flags | c.O_NOFOLLOW | c.O_NOATIME | c.O_CLOEXEC);
+    return if (fd < 0) error.Failed else fd;
+}
+
+fn namesIn(end: usize) Failed!std.ArrayList([]u8) {
+    const dir = c.fdopendir(try open(end, c.O_DIRECTORY)) orelse return error.Failed;
+    defer _ = c.closedir(dir);
+    var names: std.ArrayList([]u8) = .empty;
+    while (c.readdir(dir)) |entry| {
+        const name = std.mem.sliceTo(&entry.name, 0);
+        if (std.mem.eql(u8, name, ".") or std.mem.eql(u8, name, "..")) continue;
+        const copy = wire.allocator.dupe(u8, name) catch @panic("out of memory");
+        names.append(wire.allocator, copy) catch @panic("out of memory");
+    }
+    std.mem.sort([]u8, names.items, {}, before);
+    return names;
+}
+
+fn before(_: void, a: []u8, b: []u8) bool {
+    return std.mem.lessThan(u8, a, b);
+}
+
+/// Pages of zeros count as holes: where the two begin and end is for lseek to say.
+fn fileChecksum(end: usize) Failed!u64 {
+    const fd = try open(end, c.O_NONBLOCK);
+    defer _ = c.close(fd);
+    var sum = std.hash.Wyhash.init(0);
+    var offset: i64 = 0;
+    while (true) {
+        const data = c.lseek(fd, offset, c.SEEK_DATA);
+        if (data < 0) break; // nothing but a hole up to the end
+        offset = data & ~@as(i64, page_bytes - 1);
+        const length = c.pread(fd, &read_buffer, read_buffer.len, offset);
+        if (length < 0) return error.Failed;
+        if (length == 0) break;
+        var pages = std.mem.window(u8, read_buffer[0..@intCast(length)], page_bytes, page_bytes);
+        while (pages.next()) |page| : (offset += page_bytes) {
+            if (std.mem.allEqual(u8, page, 0)) continue;
+            sum.update(std.mem.asBytes(&offset));
+            sum.update(page);
+        }
+    }
+    return sum.final();
+}
+
+fn linkChecksum(end: usize) Failed!u64 {
+    const length = c.readlink(terminated(end), &wire.scratch, page_bytes);
+    if (length < 0) return error.Failed;
+    return std.hash.Wyhash.hash(0, wire.scratch[0..@intCast(length)]);
+}
+
+fn xattrChecksum(end: usize) Failed!u64 {
+    const length = c.llistxattr(terminated(end), &wire.scratch, 65536);
+    if (length < 0) return error.Failed;
+    var sum: u64 = 0;
+    var names = std.mem.splitScalar(u8, wire.scratch[0..@intCast(length)], 0);
+    while (names.next()) |name| {
+        if (name.len == 0) continue;
+        const value = wire.scratch[65536..][0..65536];
+        const size = c.lgetxattr(terminated(end), name.ptr[0..name.len :0].ptr, value.ptr, value.len);
+        if (size < 0) return error.Failed;
+        // A sum, so that the order of the names does not matter.
+        sum +%= std.hash.Wyhash.hash(std.hash.Wyhash.hash(1, name), value[0..@intCast(size)]);
+    }
+    return sum;
+}
