@@ -46,7 +46,7 @@ export async function run(command: string[], options: RunOptions = {}): Promise<
   const child = new Deno.Command(command[0], {
     args: command.slice(1),
     cwd,
-    env,
+    env: { NO_COLOR: "1", ...env },
     signal: AbortSignal.timeout(timeoutMs),
     stdin: "null",
     stdout: "piped",

@@ -8,6 +8,7 @@
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const MINUTE_MS = 60_000;
+const PIPE_LIMIT_MS = 5_000;
 
 const count = { passed: 0, failed: 0 };
 const failures: string[] = [];
@@ -26,15 +27,17 @@ async function deno(args: string[], limitMs: number): Promise<{ ok: boolean; out
     child.kill();
   }, limitMs);
   let output = "";
-  try {
+  const reading = (async () => {
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       output += text;
       await Deno.stdout.write(new TextEncoder().encode(text));
     }
-    return { ok: (await child.status).success, output };
-  } finally {
-    clearTimeout(timer);
-  }
+  })();
+  const { success } = await child.status;
+  clearTimeout(timer);
+  // A process left behind by a test that was killed may hold the pipe open for ever.
+  await Promise.race([reading, new Promise((resolve) => setTimeout(resolve, PIPE_LIMIT_MS))]);
+  return { ok: success, output };
 }
 
 function record(step: string, passed: boolean): void {

@@ -1,7 +1,7 @@
 /** `btfuse mount` */
 import { selfCommand } from "../../ffi/build_kind.ts";
 import type { MountRequest } from "../daemon/daemon.ts";
-import { createLog } from "../daemon/log.ts";
+import { createLog, removeLog } from "../daemon/log.ts";
 import { currentUid, isMountName } from "../daemon/shared_objects.ts";
 import { SIZE_BYTES_LIMIT } from "../region/region.ts";
 import { type Arguments, parseCommandLine, UsageError } from "./arguments.ts";
@@ -70,7 +70,7 @@ export async function run(args: string[]): Promise<number> {
 async function serve(request: MountRequest, logPath: string | undefined): Promise<number> {
   const { runDaemon } = await import("../daemon/daemon.ts");
   const code = await runDaemon(request);
-  if (code === 0 && logPath !== undefined) Deno.removeSync(logPath);
+  if (code === 0 && logPath !== undefined) removeLog(logPath);
   return code;
 }
 

@@ -2,7 +2,7 @@
 import { libfuseVersion } from "../../ffi/libfuse.ts";
 import { Failure } from "../daemon/failure.ts";
 import { BTFUSE_TYPE, mountAt, readMounts } from "../daemon/mountinfo.ts";
-import { currentUid, objectExists, objectPath } from "../daemon/shared_objects.ts";
+import { currentUid, objectExists } from "../daemon/shared_objects.ts";
 import { resolveMountPoint } from "./targets.ts";
 
 /** @returns the absolute path without symbolic links @throws {Failure} it cannot be mounted on */
@@ -69,15 +69,15 @@ export async function checkName(name: string): Promise<void> {
   const object = { uid: currentUid(), name };
   if (!objectExists(object)) return;
   const { inspect } = await import("../daemon/inspect.ts");
-  const { statistics, daemonRuns, problem } = inspect(object);
+  const { owner, daemonRuns, problem } = inspect(object);
   if (daemonRuns) {
     throw new Failure(
-      `the name '${name}' is in use by a mount (pid ${statistics?.ownerPid}): choose another with --name`,
+      `the name '${name}' is in use by a mount (pid ${owner?.pid}): choose another with --name`,
     );
   }
   if (problem !== "") {
     throw new Failure(
-      `the name '${name}' is not free: ${problem}. Choose another, or remove ${objectPath(object)}`,
+      `the name '${name}' is not free: ${problem}. 'btfuse umount --force ${name}' removes it`,
     );
   }
   throw new Failure(

@@ -60,18 +60,7 @@ function rowOf(object: ObjectName, mountPoint?: string): Row {
 }
 
 function table(rows: Row[]): string {
-  const lines = [[
-    "NAME",
-    "USER",
-    "PID",
-    "SIZE",
-    "USED",
-    "MEMORY",
-    "FILES",
-    "CACHE",
-    "STATE",
-    "MOUNTED ON",
-  ]];
+  const lines = ["NAME,USER,PID,SIZE,USED,MEMORY,FILES,CACHE,STATE,MOUNTED ON".split(",")];
   for (const { name, uid, state, statistics: s, mountPoint = "-" } of rows) {
     const figures = s === undefined ? ["-", "-", "-", "-", "-", "-"] : [
       String(s.ownerPid),

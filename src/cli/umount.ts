@@ -2,14 +2,8 @@
 import { Failure } from "../daemon/failure.ts";
 import { inspect } from "../daemon/inspect.ts";
 import { type MountEntry, readMounts } from "../daemon/mountinfo.ts";
-import { isRunning, sendSignal, usersOf } from "../daemon/process_table.ts";
-import {
-  currentUid,
-  objectExists,
-  type ObjectName,
-  objectPath,
-  removeObject,
-} from "../daemon/shared_objects.ts";
+import { isRunning, type ProcessIdentity, sendSignal, usersOf } from "../daemon/process_table.ts";
+import { currentUid, type ObjectName, removeObject } from "../daemon/shared_objects.ts";
 import { unmount } from "../daemon/unmount.ts";
 import { parseCommandLine, UsageError } from "./arguments.ts";
 import { findTarget } from "./targets.ts";
@@ -28,11 +22,6 @@ const daemonEndTimeoutMs = 5000;
 const forcedEndTimeoutMs = 500;
 const killTimeoutMs = 5000;
 
-interface Owner {
-  pid: number;
-  startTime: number;
-}
-
 export async function run(args: string[]): Promise<number> {
   const { flags, positional } = parseCommandLine(args, { flags: ["force"] });
   if (positional.length !== 1) {
@@ -45,18 +34,27 @@ export async function run(args: string[]): Promise<number> {
       `${positional[0]} was mounted by user ${object.uid}: only that user and root can unmount it`,
     );
   }
-  const { statistics, problem } = inspect(object);
-  const owner = statistics && { pid: statistics.ownerPid, startTime: statistics.ownerStartTime };
-  if (
-    mount === undefined && owner !== undefined && isRunning(owner.pid, owner.startTime) && !isForced
-  ) {
+  // Our own working directory must not be what keeps it busy.
+  Deno.chdir("/");
+  const { owner, problem } = inspect(object);
+  if (mount !== undefined) await takeDown(mount, isForced);
+  else if (!isForced) requireLeftOver(object, owner, problem);
+  await endDaemon(object, owner, isForced);
+  return 0;
+}
+
+/** @throws {Failure} without a mount, only what a dead daemon has left is removed unasked */
+function requireLeftOver(
+  object: ObjectName,
+  owner: ProcessIdentity | undefined,
+  problem: string,
+): void {
+  if (owner !== undefined && isRunning(owner)) {
     throw new Failure(
       `'${object.name}' is not mounted here, but its daemon (pid ${owner.pid}) runs: --force ends it`,
     );
   }
-  if (mount !== undefined) await takeDown(mount, isForced);
-  await endDaemon(object, owner, isForced, problem);
-  return 0;
+  if (problem !== "") throw new Failure(`${problem}; --force removes it`);
 }
 
 async function takeDown(mount: MountEntry, isForced: boolean): Promise<void> {
@@ -73,12 +71,10 @@ async function takeDown(mount: MountEntry, isForced: boolean): Promise<void> {
 /** The daemon ends by itself when its mount is gone, and removes the object. */
 async function endDaemon(
   object: ObjectName,
-  owner: Owner | undefined,
+  owner: ProcessIdentity | undefined,
   isForced: boolean,
-  problem: string,
 ): Promise<void> {
-  const isGone = () =>
-    owner === undefined ? !objectExists(object) : !isRunning(owner.pid, owner.startTime);
+  const isGone = () => owner === undefined || !isRunning(owner);
   let isEnded = await until(isGone, isForced ? forcedEndTimeoutMs : daemonEndTimeoutMs);
   if (!isEnded && isForced && owner !== undefined) {
     sendSignal(owner.pid, "SIGKILL");
@@ -86,11 +82,8 @@ async function endDaemon(
   }
   if (isEnded) return removeObject(object);
   throw new Failure(
-    owner === undefined
-      ? `unmounted, but whose ${
-        objectPath(object)
-      } is cannot be told (${problem}): remove it by hand`
-      : `unmounted, but its daemon (pid ${owner.pid}) still runs: 'btfuse umount --force ${object.name}' ends it`,
+    `unmounted, but its daemon (pid ${owner?.pid}) still runs: ` +
+      `'btfuse umount --force ${object.name}' ends it`,
   );
 }
 

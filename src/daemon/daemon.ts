@@ -119,17 +119,20 @@ async function takeDown(
 /** @returns whether it is gone from the directory tree */
 async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise<boolean> {
   const mounts = readMounts();
-  if (!mounts.some((entry) => entry.mountId === mount.mountId)) return true;
-  if (mountAt(mounts, mount.mountPoint)?.mountId !== mount.mountId) {
-    say(`cannot unmount ${mount.mountPoint}: something else is mounted over it`);
+  // Its directory may have been renamed meanwhile.
+  const current = mounts.find((entry) => entry.mountId === mount.mountId);
+  if (current === undefined) return true;
+  const { mountPoint } = current;
+  if (mountAt(mounts, mountPoint) !== current) {
+    say(`cannot unmount ${mountPoint}: something else is mounted over it`);
     return false;
   }
-  let result = await unmount(mount, manner);
+  let result = await unmount(current, manner);
   if (result.outcome === "busy") {
-    say([`${mount.mountPoint} is in use, detaching it`, ...usersOf(mount, mounts)].join("\n  "));
-    result = await unmount(mount, "detach");
+    say([`${mountPoint} is in use, detaching it`, ...usersOf(current, mounts)].join("\n  "));
+    result = await unmount(current, "detach");
   }
-  if (result.outcome !== "done") say(`cannot unmount ${mount.mountPoint}: ${result.message}`);
+  if (result.outcome !== "done") say(`cannot unmount ${mountPoint}: ${result.message}`);
   return result.outcome === "done";
 }
 

@@ -1,15 +1,16 @@
 /** What a mount's shared-memory object tells, without asking its daemon. */
 import { FileSystem } from "../core/file_system.ts";
-import { Region } from "../region/region.ts";
-import { messageOf } from "./failure.ts";
-import { isRunning } from "./process_table.ts";
-import { type ObjectName, objectName } from "./shared_objects.ts";
+import { Region, RegionError } from "../region/region.ts";
+import { isRunning, processHolding, type ProcessIdentity } from "./process_table.ts";
+import { type ObjectName, objectName, objectPath } from "./shared_objects.ts";
 
 export type Statistics = ReturnType<FileSystem["statistics"]>;
 
 export interface Inspection {
   statistics?: Statistics;
-  /** Whether the daemon that made it still runs; false as well when that cannot be told. */
+  /** Its daemon; undefined when the object cannot be read and no process is known to have it open. */
+  owner?: ProcessIdentity;
+  /** Whether that daemon still runs. */
   daemonRuns: boolean;
   /** Why the object could not be read, "" when it could. */
   problem: string;
@@ -19,9 +20,11 @@ export function inspect(object: ObjectName): Inspection {
   try {
     using region = Region.open(objectName(object));
     const statistics = FileSystem.open(region).statistics();
-    const daemonRuns = isRunning(statistics.ownerPid, statistics.ownerStartTime);
-    return { statistics, daemonRuns, problem: "" };
+    const owner = { pid: statistics.ownerPid, startTime: statistics.ownerStartTime };
+    return { statistics, owner, daemonRuns: isRunning(owner), problem: "" };
   } catch (error) {
-    return { daemonRuns: false, problem: messageOf(error) };
+    if (!(error instanceof RegionError)) throw error;
+    const owner = processHolding(objectPath(object));
+    return { ...(owner && { owner }), daemonRuns: owner !== undefined, problem: error.message };
   }
 }

@@ -15,7 +15,11 @@ export function say(text: string): void {
   const line = new TextEncoder().encode(`btfuse: ${text}\n`);
   if (line.length > messageBytesLeft) return;
   messageBytesLeft -= line.length;
-  Deno.stderr.writeSync(line);
+  try {
+    Deno.stderr.writeSync(line);
+  } catch {
+    // A full disk or a closed pipe must not keep the daemon from unmounting.
+  }
 }
 
 /** @returns path of a new, empty log that only this user can read */
@@ -28,7 +32,7 @@ export function createLog(name: string): string {
       removeOldLogs(directory);
       const path = `${directory}/${name}.log`;
       // The name is free, so the log of a former mount of this name has served.
-      removeIfThere(path);
+      removeLog(path);
       Deno.writeTextFileSync(path, "", { createNew: true, mode: 0o600 });
       return path;
     } catch (error) {
@@ -68,7 +72,8 @@ function removeOldLogs(directory: string): void {
   }
 }
 
-function removeIfThere(path: string): void {
+/** A log that is gone already is no error. */
+export function removeLog(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {

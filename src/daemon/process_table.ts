@@ -1,6 +1,12 @@
 /** Processes as /proc shows them. A pid alone may be reused; pid and start time together name one process for ever. */
 import { isUnder, type MountEntry } from "./mountinfo.ts";
 
+export interface ProcessIdentity {
+  pid: number;
+  /** In clock ticks since boot. */
+  startTime: number;
+}
+
 interface ProcessStat {
   /** One letter, "Z" for a process that has ended and was not reaped yet. */
   state: string;
@@ -24,7 +30,7 @@ export function startTimeOf(pid: number): number {
   return readStat(pid)?.startTime ?? 0;
 }
 
-export function isRunning(pid: number, startTime: number): boolean {
+export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
   const stat = readStat(pid);
   return stat !== undefined && stat.startTime === startTime && stat.state !== "Z";
 }
@@ -46,11 +52,24 @@ export function usersOf(mount: MountEntry, mounts: MountEntry[]): string[] {
   const lines = mounts.filter((entry) => entry.parentId === mount.mountId)
     .map((entry) => `a ${entry.type} mount on ${entry.mountPoint}`);
   for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
+    if (!/^\d+$/.test(name) || name === String(Deno.pid)) continue;
     const use = useBy(name, mount.mountPoint);
     if (use !== undefined) lines.push(`${commandName(name)} (pid ${name}): ${use}`);
   }
   return lines;
+}
+
+/** A process that has this file open, also when its name is gone by now; as far as this user may look. */
+export function processHolding(path: string): ProcessIdentity | undefined {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    for (const fd of descriptors(name)) {
+      const target = linkTarget(`/proc/${name}/fd/${fd}`);
+      if (target !== path && target !== `${path} (deleted)`) continue;
+      return { pid: Number(name), startTime: startTimeOf(Number(name)) };
+    }
+  }
+  return undefined;
 }
 
 function useBy(pid: string, mountPoint: string): string | undefined {

@@ -24,12 +24,12 @@ const pollMs = 5;
  * @throws {Failure} it does not, or SIGINT or SIGTERM came; then the daemon and all its traces but the log are gone
  */
 export async function startDaemon(start: DaemonStart): Promise<void> {
-  const pid = spawnDaemon(start.command, start.logPath);
-  if (pid < 0) throw new Failure(`cannot start the daemon: fork failed with errno ${-pid}`);
   let interrupted = false;
   const interrupt = () => void (interrupted = true);
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", interrupt);
+  const pid = spawnDaemon(start.command, start.logPath);
+  if (pid < 0) throw new Failure(`cannot start the daemon: fork failed with errno ${-pid}`);
   let problem = `the mount did not answer within ${answerTimeoutMs / 1000} s`;
   const deadline = performance.now() + answerTimeoutMs;
   while (performance.now() < deadline) {

@@ -20,7 +20,7 @@ testProgram({
       copied: await manifest(`${place.dir}/copied`),
       unpacked: await manifest(`${place.dir}/unpacked/copied`),
       "size of the archive": await place.ok(["stat", "-c", "%s", "include.tar"]),
-      "largest files": await place.sh("du -k --apparent-size copied/* | sort -rn | head -3"),
+      "space used": await place.ok(["du", "-sk", "copied"]),
       "found text": await place.sh("grep -rlw pthread_create copied | sort"),
     };
     await place.ok(["rm", "-r", "copied", "unpacked", "include.tar"]);

@@ -76,8 +76,14 @@ class Cluster implements AsyncDisposable {
     return this.tool("pg_ctl", "stop", "-w", "-s", "-D", this.#data, "-m", mode);
   }
 
-  query(sql: string): Promise<string> {
-    return this.tool("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql);
+  query(...statements: string[]): Promise<string> {
+    return this.tool(
+      "psql",
+      "-XAtq",
+      "-v",
+      "ON_ERROR_STOP=1",
+      ...statements.flatMap((sql) => ["-c", sql]),
+    );
   }
 
   bench(...args: string[]): Promise<string> {
@@ -124,7 +130,9 @@ async function benchmark(place: Place): Promise<Results> {
     "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 50) AS text FROM generate_series(1, 5000) n",
   );
   await cluster.query(
-    "CREATE INDEX ON t (text); CREATE EXTENSION amcheck; VACUUM FULL pgbench_accounts",
+    "CREATE INDEX ON t (md5(text))",
+    "CREATE EXTENSION amcheck",
+    "VACUUM FULL",
   );
   await cluster.stop("immediate"); // as after a crash: the next start replays the log
   await cluster.start();
@@ -135,7 +143,8 @@ async function benchmark(place: Place): Promise<Results> {
     recovered,
     afterwards: await cluster.query(SUMS),
     amcheck: await cluster.tool("pg_amcheck", "--heapallindexed"),
-    dump: await cluster.tool("pg_dump", "-t", "t"),
+    // The key of \restrict is random.
+    dump: (await cluster.tool("pg_dump", "-t", "t")).replaceAll(/^.(un)?restrict .*$/gm, ""),
   };
   await cluster.stop("fast");
   assert((await cluster.checksums()).includes("Bad checksums:  0"));

@@ -13,6 +13,7 @@ import {
   runOk,
   type RunOptions,
   type RunResult,
+  showingBoth,
 } from "../support/mounts.ts";
 
 const SCRATCH = canRun ? Deno.env.get("SCRATCH") : undefined;
@@ -73,9 +74,12 @@ export function testProgram(scenario: Scenario): void {
         await scenario.prepare?.(fixtures);
         const results: Results[] = [];
         for (const kind of ["tmpfs", "btfuse"] as const) {
-          await t.step(kind, async () => {
-            results.push(await performOn(kind, scenario, fixtures));
-          });
+          await t.step(
+            kind,
+            showingBoth(async () => {
+              results.push(await performOn(kind, scenario, fixtures));
+            }),
+          );
         }
         const [expected, actual] = results;
         // A side that failed has said so in its own step.

@@ -64,8 +64,13 @@ export interface BtfuseMountOptions {
   env?: Record<string, string>;
 }
 
-/** The start of a btfuse command line: the built executable when there is one, else the sources. */
+/**
+ * The start of a btfuse command line: the built executable when there is one, else the sources. Another one, such
+ * as an installed btfuse, is chosen by BTFUSE_TEST_COMMAND (words between blanks).
+ */
 export function btfuseCommand(): string[] {
+  const chosen = Deno.env.get("BTFUSE_TEST_COMMAND");
+  if (chosen) return chosen.split(" ");
   const built = `${repositoryRoot}btfuse`;
   return exists(built) ? [built] : [Deno.execPath(), "run", "-A", `${repositoryRoot}main.ts`];
 }
@@ -170,6 +175,35 @@ export async function mountTmpfs(options: { size?: string } = {}): Promise<Mount
       }
     },
   };
+}
+
+/**
+ * Wraps a test body so that a failure of the body and one of the clean-up after it are both shown. Deno prints
+ * neither of the two that a SuppressedError holds.
+ */
+export function showingBoth<Arguments extends unknown[]>(
+  body: (...args: Arguments) => Promise<void>,
+): (...args: Arguments) => Promise<void> {
+  return async (...args) => {
+    try {
+      await body(...args);
+    } catch (error) {
+      throw error instanceof SuppressedError ? unfold(error) : error;
+    }
+  };
+}
+
+function unfold(error: SuppressedError): Error {
+  const [first, second] = [error.suppressed, error.error].map((each) =>
+    each instanceof SuppressedError
+      ? unfold(each).message
+      : each instanceof Error
+      ? each.message
+      : String(each)
+  );
+  return new Error(`${first}\n\nand then, while cleaning up:\n${second}`, {
+    cause: error.suppressed,
+  });
 }
 
 /** What may be left of a mount. */

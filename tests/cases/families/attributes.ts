@@ -1,17 +1,5 @@
 /** Cases about attributes: modes, owners, times, access, what the kernel derives from them. */
-import {
-  ACCESS,
-  AT,
-  fails,
-  NOW,
-  O,
-  ok,
-  S,
-  same,
-  STATX,
-  UTIME_NOW,
-  UTIME_OMIT,
-} from "../../support/agent.ts";
+import { ACCESS, AT, fails, NOW, O, ok, S, same, STATX, UTIME_OMIT } from "../../support/agent.ts";
 import { family, FUTURE_NS, OLD_NS } from "../case.ts";
 
 const OMIT = { special: UTIME_OMIT };
