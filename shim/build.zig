@@ -6,6 +6,7 @@
 //!     bin/gen_layout            prints src/region/layout.gen.ts
 //!     bin/bench_client          timing client of `deno task bench`; glibc
 //!     bin/test_agent            system-call agent of the tests; glibc
+//!     bin/golden_layout         prints records of the layout for the tests
 
 const std = @import("std");
 
@@ -22,6 +23,7 @@ const parts = [_]Part{
     .{ .name = "gen_layout", .source = "gen_layout.zig", .kind = .static_program },
     .{ .name = "bench_client", .source = "../bench/client.zig", .kind = .libc_program },
     .{ .name = "test_agent", .source = "../tests/agent.zig", .kind = .libc_program },
+    .{ .name = "golden_layout", .source = "../tests/golden_layout.zig", .kind = .static_program },
 };
 
 pub fn build(b: *std.Build) void {
@@ -35,6 +37,7 @@ pub fn build(b: *std.Build) void {
     });
     const optimize = b.standardOptimizeOption(.{ .preferred_optimize_mode = .ReleaseFast });
 
+    const layout = b.createModule(.{ .root_source_file = b.path("layout.zig") });
     for (parts) |part| {
         if (!sourceExists(b, part.source)) continue;
         const module = b.createModule(.{
@@ -44,6 +47,8 @@ pub fn build(b: *std.Build) void {
             .strip = optimize != .Debug,
             .link_libc = part.kind == .libc_program,
         });
+        // Sources outside this directory cannot import it by path.
+        module.addImport("layout", layout);
         const artifact = switch (part.kind) {
             .library => b.addLibrary(.{
                 .name = part.name,

@@ -3,13 +3,20 @@
  * @module
  */
 import type { Case } from "./case.ts";
+import { aclCases } from "./families/acls.ts";
 import { attributeCases } from "./families/attributes.ts";
+import { directoryCases } from "./families/directories.ts";
 import { fileCases } from "./families/files.ts";
+import { limitCases } from "./families/limits.ts";
 import { linkCases } from "./families/links.ts";
+import { lockCases } from "./families/locks.ts";
 import { lookupCases } from "./families/lookup.ts";
+import { memoryCases } from "./families/memory.ts";
 import { namespaceCases } from "./families/namespace.ts";
-
+import { permissionCases } from "./families/permissions.ts";
 import { sparseCases } from "./families/sparse.ts";
+import { specialCases } from "./families/special.ts";
+import { xattrCases } from "./families/xattrs.ts";
 
 export const cases: Case[] = [
   ...lookupCases,
@@ -18,4 +25,12 @@ export const cases: Case[] = [
   ...linkCases,
   ...fileCases,
   ...sparseCases,
+  ...memoryCases,
+  ...directoryCases,
+  ...xattrCases,
+  ...aclCases,
+  ...permissionCases,
+  ...specialCases,
+  ...lockCases,
+  ...limitCases,
 ];

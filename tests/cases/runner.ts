@@ -113,7 +113,9 @@ class Session {
         agent.observe = this.#recorder("fresh");
         return agent;
       },
-      note: (label, value) => this.#push(label, typeof value === "string" ? value : show(value)),
+      note: (label, value) => {
+        this.#push(label, typeof value === "string" ? value : show(value));
+      },
       quietly: (action) => this.#quietly(action),
       changes: (paths, action, options) => this.#changes(root, paths, action, options),
     };
@@ -129,12 +131,20 @@ class Session {
     return agent;
   }
 
-  #recorder(name: string): (outcome: Outcome<unknown>) => void {
-    return ({ call, text }) => this.#push(`${name} ${call}`, text);
+  /** Steps stand in the order in which they were issued: two processes may answer in either order. */
+  #recorder(name: string): (call: string) => (outcome: Outcome<unknown>) => void {
+    return (call) => {
+      const step = this.#push(`${name} ${call}`, "(no answer)");
+      return ({ text }) => {
+        step.outcome = text;
+      };
+    };
   }
 
-  #push(what: string, outcome: string): void {
-    if (this.#muted === 0) this.steps.push({ what, outcome });
+  #push(what: string, outcome: string): Step {
+    const step = { what, outcome };
+    if (this.#muted === 0) this.steps.push(step);
+    return step;
   }
 
   async #quietly<T>(action: () => Promise<T>): Promise<T> {

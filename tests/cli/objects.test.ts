@@ -75,15 +75,18 @@ for (const [what, content, message] of damaged) {
   });
 }
 
-objectTest("an object cut off under a live mount costs that mount, and umount cleans up", async () => {
-  await using m = mountPoint();
-  const pid = await mounted(m);
-  Deno.truncateSync(m.object, 4096);
-  await refuses(["check", m.name], { code: 1, message: /it has 4096 bytes instead of \d+/ });
-  assertEquals((await statusOf(m.name))?.state, "unreadable");
-  await btfuseOk(["umount", "--force", m.dir]);
-  assertEquals(leftovers({ ...m, pid }), []);
-});
+objectTest(
+  "an object cut off under a live mount costs that mount, and umount cleans up",
+  async () => {
+    await using m = mountPoint();
+    const pid = await mounted(m);
+    Deno.truncateSync(m.object, 4096);
+    await refuses(["check", m.name], { code: 1, message: /it has 4096 bytes instead of \d+/ });
+    assertEquals((await statusOf(m.name))?.state, "unreadable");
+    await btfuseOk(["umount", "--force", m.dir]);
+    assertEquals(leftovers({ ...m, pid }), []);
+  },
+);
 
 objectTest("a mount whose object was removed works on and is unmounted as any other", async () => {
   await using m = mountPoint();
@@ -114,7 +117,10 @@ objectTest("the table of status has a line for each mount", async () => {
   await using m = mountPoint();
   const pid = await mounted(m);
   const lines = (await btfuseOk(["status"])).split("\n");
-  assertMatch(lines[0] ?? "", /^NAME +USER +PID +SIZE +USED +MEMORY +FILES +CACHE +STATE +MOUNTED ON$/);
+  assertMatch(
+    lines[0] ?? "",
+    /^NAME +USER +PID +SIZE +USED +MEMORY +FILES +CACHE +STATE +MOUNTED ON$/,
+  );
   const line = lines.find((text) => text.startsWith(`${m.name} `)) ?? "";
   assertMatch(line, new RegExp(` 0 +${pid} +64\\.0M .* auto +mounted +${m.dir}$`));
 });

@@ -77,7 +77,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "umount ends a daemon in the foreground, whose reader has gone",
+  name: "a daemon in the foreground whose reader has gone unmounts all the same",
   ignore: !isRoot,
   async fn() {
     await using m = mountPoint();

@@ -50,6 +50,8 @@ export function assertRefused(
 /** A directory to mount on, and a mount name that no other test uses. */
 export interface MountPoint extends AsyncDisposable {
   readonly dir: string;
+  /** The directory that holds `dir`, removed at the end. */
+  readonly base: string;
   readonly name: string;
   /** Path of the shared-memory object a mount of that name has. */
   readonly object: string;
@@ -72,6 +74,7 @@ export function mountPoint(uid = Deno.uid() ?? 0): MountPoint {
   };
   return {
     dir,
+    base,
     name,
     object,
     assertNothingLeft,
@@ -83,12 +86,6 @@ export function mountPoint(uid = Deno.uid() ?? 0): MountPoint {
       Deno.removeSync(base, { recursive: true });
     },
   };
-}
-
-/** The daemon that serves a mount, as `btfuse status` names it. */
-export async function daemonPid(name: string): Promise<number> {
-  const rows = JSON.parse(await btfuseOk(["status", "--json"])) as StatusRow[];
-  return rows.find((row) => row.name === name)?.statistics?.ownerPid ?? 0;
 }
 
 /** What the tests read of `btfuse status --json`. */
@@ -104,6 +101,11 @@ export interface StatusRow {
 export async function statusOf(name: string): Promise<StatusRow | undefined> {
   const rows = JSON.parse(await btfuseOk(["status", "--json"])) as StatusRow[];
   return rows.find((row) => row.name === name);
+}
+
+/** The daemon that serves a mount, 0 when `btfuse status` knows none. */
+export async function daemonPid(name: string): Promise<number> {
+  return (await statusOf(name))?.statistics?.ownerPid ?? 0;
 }
 
 /** Mounts and returns the daemon's pid. */

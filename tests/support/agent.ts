@@ -66,8 +66,8 @@ const LITERAL_MAX = 4096;
 const XATTR_BUFFER = 65536;
 
 export class Agent implements AsyncDisposable {
-  /** Called with each outcome, in order. */
-  observe: ((outcome: Outcome<unknown>) => void) | undefined;
+  /** Called as each operation is issued; what it gives is called with the outcome. */
+  observe: ((call: string) => (outcome: Outcome<unknown>) => void) | undefined;
   readonly process: AgentProcess;
 
   private constructor(process: AgentProcess) {
@@ -190,7 +190,7 @@ export class Agent implements AsyncDisposable {
       [dir, path, flags, mask],
       undefined,
       (a) => decodeStatx(a.payload),
-      showStatx,
+      (stx) => showStatx(stx, mask),
     );
   }
   access(path: Path, mode: number, flags = 0, dir = CWD): Promise<Outcome> {
@@ -566,9 +566,10 @@ export class Agent implements AsyncDisposable {
     decode: (answer: Answer) => T = (answer) => answer.result as T,
     render: (value: T) => string = String,
   ): Promise<Outcome<T>> {
+    const observed = this.observe?.(call);
     const answer = await this.process.call(name, args);
     const result = outcome(call, answer.errno, () => decode(answer), render);
-    this.observe?.(result);
+    observed?.(result);
     return result;
   }
 

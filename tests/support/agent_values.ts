@@ -238,8 +238,10 @@ export function showMode(mode: number): string {
   return "0" + (mode & 0o7777).toString(8);
 }
 
-export function showStatx(stx: Statx): string {
-  return `${showStat(stx)} mask ${stx.mask.toString(16)} attributes ${stx.attributes.toString(16)}`;
+/** Fields that were not asked for may be filled all the same: their mask bits are left out. */
+export function showStatx(stx: Statx, asked: number): string {
+  const mask = (stx.mask & asked).toString(16);
+  return `${showStat(stx)} mask ${mask} attributes ${stx.attributes.toString(16)}`;
 }
 
 export function showRead(read: Read): string {

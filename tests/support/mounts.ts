@@ -139,19 +139,15 @@ export async function mountBtfuse(options: BtfuseMountOptions = {}): Promise<Btf
  * Mounts a tmpfs on a fresh directory. An ordinary user, who cannot mount one, gets a directory on the
  * tmpfs at /dev/shm instead, without the size limit.
  */
-export async function mountTmpfs(options: { size?: string } = {}): Promise<MountedDirectory> {
+export async function mountTmpfs(
+  options: { size?: string; inodeCountMax?: number } = {},
+): Promise<MountedDirectory> {
   const asRoot = Deno.uid() === 0;
   const { dir, scratch, base } = freshDirectories(asRoot ? undefined : "/dev/shm");
   if (asRoot) {
-    const command = [
-      "mount",
-      "-t",
-      "tmpfs",
-      "-o",
-      `size=${options.size ?? "256M"},mode=755`,
-      "tmpfs",
-      dir,
-    ];
+    const settings = [`size=${options.size ?? "256M"}`, "mode=755"];
+    if (options.inodeCountMax !== undefined) settings.push(`nr_inodes=${options.inodeCountMax}`);
+    const command = ["mount", "-t", "tmpfs", "-o", settings.join(","), "tmpfs", dir];
     const result = await run(command, { timeoutMs: 10_000 });
     if (result.code !== 0) {
       Deno.removeSync(base, { recursive: true });

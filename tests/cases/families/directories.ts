@@ -201,9 +201,7 @@ export const directoryCases = family("directories", {
         if (part.length < 10) break;
         same(round < 500, true, "reading comes to an end");
         ok(await u.creat(`d/new-${round}`));
-        ok(await u.unlink(`d/entry-${(round * 37) % 500 * 2}`).catch(() => undefined as never))
-          .toString;
-        await u.close({ slot: 0 });
+        ok(await u.unlink(`d/entry-${round * 2}`));
       }
       const kept = names.filter((name) => Number(name.slice(6)) % 2 === 1);
       same(kept.filter((name) => !found.includes(name)), [], "entries missed");
