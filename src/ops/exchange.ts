@@ -42,8 +42,9 @@ export const NO_REPLY = -(2 ** 31);
 
 /** As long as the kernel takes: what changes is invalidated, nothing ever times out. */
 const FOREVER_SECONDS = 2 ** 30;
-/** What tmpfs says a directory entry takes (BOGO_DIRENT_SIZE). */
+/** What tmpfs says a directory entry takes (BOGO_DIRENT_SIZE), "." and ".." included. */
 const DIRENT_BYTES = 20;
+const DOT_ENTRIES = 2;
 const SECTORS_PER_BLOCK = 8;
 
 export class Exchange {
@@ -107,7 +108,7 @@ export class Exchange {
     out[word] = ino;
     out[word + 1] = 0;
     out[word + 2] = directory
-      ? inode[at + INODE_ENTRY_COUNT] * DIRENT_BYTES
+      ? (inode[at + INODE_ENTRY_COUNT] + DOT_ENTRIES) * DIRENT_BYTES
       : inode[at + INODE_SIZE];
     out[word + 3] = inode[at + INODE_SIZE + 1];
     this.setReply64(word + 4, inode[at + INODE_BLOCK_COUNT] * SECTORS_PER_BLOCK);
