@@ -13,14 +13,15 @@ export function findLibrary(name: string): string {
   if (!mayBeFile(path)) {
     throw new Error(`cannot load ${name}: there is no ${path}; "./dev build" makes it`);
   }
-  return kind === "deno compile" ? extract(name, path) : path;
+  return kind === "deno compile" ? unpackLibrary(name, path) : path;
 }
 
 /**
  * Copies a library out of the executable, where dlopen cannot reach it, into the user's cache. The
  * directory is named by the content, so that another version's copy is never replaced while in use.
+ * Exported for its test only.
  */
-function extract(name: string, embeddedPath: string): string {
+export function unpackLibrary(name: string, embeddedPath: string): string {
   const content = Deno.readFileSync(embeddedPath);
   const problems: string[] = [];
   for (const cache of cacheDirectories()) {

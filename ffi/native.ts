@@ -28,6 +28,10 @@ const symbols = {
   bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
   /** int bt_fuse_receive(int fd, void *request, uint32_t capacity, uint32_t clock[3]): bytes */
   bt_fuse_receive: { parameters: ["i32", "buffer", "u32", "buffer"], result: "i32" },
+  /** int bt_fuse_reply(int fd, const void *reply, uint32_t bytes) */
+  bt_fuse_reply: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  /** int bt_fuse_waiting(int fd): 1 or 0 */
+  bt_fuse_waiting: { parameters: ["i32"], result: "i32" },
   /** int bt_fuse_exchange(int fd, const void *reply, uint32_t bytes, void *request, uint32_t capacity, uint32_t clock[3]) */
   bt_fuse_exchange: {
     parameters: ["i32", "buffer", "u32", "buffer", "u32", "buffer"],

@@ -27,6 +27,17 @@ export fn bt_fuse_receive(fd: i32, request: [*]u8, capacity: u32, clock: [*]u32)
     return length;
 }
 
+/// Writes a reply only. Returns its bytes or a negative errno.
+export fn bt_fuse_reply(fd: i32, reply: [*]const u8, reply_bytes: u32) i32 {
+    return result(linux.write(fd, reply, reply_bytes));
+}
+
+/// 1 when a request waits to be read, else 0.
+export fn bt_fuse_waiting(fd: i32) i32 {
+    var poll = [_]linux.pollfd{.{ .fd = fd, .events = linux.POLL.IN, .revents = 0 }};
+    return @intFromBool(result(linux.poll(&poll, 1, 0)) == 1);
+}
+
 /// Writes a reply and receives the next request. A reply the kernel does not want any more
 /// (ENOENT: the request was aborted) is dropped, as libfuse does.
 export fn bt_fuse_exchange(fd: i32, reply: [*]const u8, reply_bytes: u32, request: [*]u8, capacity: u32, clock: [*]u32) i32 {

@@ -17,7 +17,7 @@ Deno.test("root gets suid and dev unless told otherwise: the last one counts", (
 Deno.test("unknown options are refused by name", () => {
   // Those of the second line would change what the daemon relies on.
   for (
-    const option of ["frobnicate", "x", "sizes=1G", "size", "toString", "toString=1"]
+    const option of ["frobnicate", "x", "sizes=1G", "size", "modes", "toString", "toString=1"]
       .concat(["fsname=x", "subtype=x", "fd=3", "allow_root", "max_read=1"])
   ) {
     assertThrows(() => parseMountOptions(["ro", option], false), UsageError, `'${option}'`);

@@ -18,16 +18,18 @@ export interface MountOptions {
   passed: string[];
 }
 
-const ownNames: Record<string, keyof OwnOptions> = {
-  size: "size",
-  inodes: "inodes",
-  nr_inodes: "inodes",
-  name: "name",
-  cache: "cache",
-  mode: "mode",
-  uid: "uid",
-  gid: "gid",
-};
+const ownNames = new Map<string, keyof OwnOptions>(Object.entries(
+  {
+    "size=": "size",
+    "inodes=": "inodes",
+    "nr_inodes=": "inodes",
+    "name=": "name",
+    "cache=": "cache",
+    "mode=": "mode",
+    "uid=": "uid",
+    "gid=": "gid",
+  } as const,
+));
 
 const passedNames = new Set(
   ("ro rw suid nosuid dev nodev exec noexec sync async dirsync noatime allow_other auto_unmount " +
@@ -47,7 +49,7 @@ export function parseMountOptions(lists: string[], isRoot: boolean): MountOption
   for (const option of lists.join(",").split(",").filter((text) => text !== "")) {
     const equals = option.indexOf("=");
     const key = equals < 0 ? option : option.slice(0, equals + 1);
-    const own = ownNames[option.slice(0, equals)];
+    const own = ownNames.get(key);
     if (own !== undefined) result.own[own] = option.slice(equals + 1);
     else if (passedNames.has(key)) result.passed.push(option);
     else if (!ignoredNames.has(key) && !/^x-/i.test(option)) {

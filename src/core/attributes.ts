@@ -48,14 +48,14 @@ export class Attributes {
   }
 
   /**
-   * What writing, truncating or a change of owner takes from a file: set-user-id, set-group-id where the group may
-   * execute, and capabilities(7).
+   * What writing, truncating or a change of owner takes from a file: set-user-id, set-group-id (unless the
+   * group may not execute it and the caller may keep it), and capabilities(7).
    */
-  dropPrivileges(ino: number): void {
+  dropPrivileges(ino: number, mayKeepSetgid: boolean): void {
     const mode = this.inodes.mode(ino);
     if ((mode & S_IFMT) === S_IFDIR) return;
     let left = mode & ~S_ISUID;
-    if (mode & S_IXGRP) left &= ~S_ISGID;
+    if (mode & S_IXGRP || !mayKeepSetgid) left &= ~S_ISGID;
     if (left !== mode) {
       this.inodes.set(ino, INODE_MODE, left);
       this.inodes.touch(ino, CTIME);

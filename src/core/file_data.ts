@@ -84,20 +84,28 @@ export class FileData {
 
   /** `read` into a buffer, for callers that want the bytes themselves. */
   readInto(ino: number, offset: number, target: Uint8Array, start: number, length: number): number {
-    const bytes = this.read(ino, offset, length);
-    const { segments, region } = this;
+    const total = this.read(ino, offset, length);
     let at = start;
-    for (let i = 0; i < segments.count; i++) {
-      const size = segments.bytes[i];
-      const block = segments.block[i];
-      if (block === 0) target.fill(0, at, at + size);
-      else {
-        const from = region.byteIndex(block) + segments.skip[i];
-        target.set(region.blockBytes(block).subarray(from, from + size), at);
-      }
-      at += size;
+    for (const { bytes, source } of this.pieces()) {
+      if (source) target.set(source, at);
+      else target.fill(0, at, at + bytes);
+      at += bytes;
     }
-    return bytes;
+    return total;
+  }
+
+  /** What the last `read` found, as bytes of the region; without `source`: zeros. */
+  *pieces(): Generator<{ bytes: number; source: Uint8Array | undefined }> {
+    const { segments, region } = this;
+    for (let i = 0; i < segments.count; i++) {
+      const bytes = segments.bytes[i];
+      const block = segments.block[i];
+      const from = block === 0 ? 0 : region.byteIndex(block) + segments.skip[i];
+      const source = block === 0
+        ? undefined
+        : region.blockBytes(block).subarray(from, from + bytes);
+      yield { bytes, source };
+    }
   }
 
   /**
@@ -187,10 +195,10 @@ export class FileData {
     this.region.blockBytes(block).fill(0, at + from, at + to);
   }
 
-  /** Sets the size, freeing blocks behind it. */
+  /** Sets the size, freeing blocks behind it (also reserved ones behind an unchanged end). */
   truncate(ino: number, size: number): number {
     if (size > FILE_BYTES_MAX) return -EFBIG;
-    if (size < this.inodes.size(ino)) {
+    if (size <= this.inodes.size(ino)) {
       this.map.release(ino, Math.ceil(size / BLOCK_BYTES), Infinity);
       this.#zeroWithin(ino, size, Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
     }

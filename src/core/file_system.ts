@@ -224,7 +224,6 @@ export class FileSystem {
     parent: number,
     o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
   ): number {
-    if (this.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
     let { mode, gid } = o;
     if (this.inodes.mode(parent) & S_ISGID) {
       gid = this.inodes.get(parent, INODE_GID);

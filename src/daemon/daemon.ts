@@ -155,6 +155,6 @@ function listenForSignals(): Signals {
   };
 }
 
-export function delay(ms: number): Promise<undefined> {
+function delay(ms: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
 }

@@ -3,9 +3,9 @@
  * spends its life blocked in read(2). It ends when the read says that the mount is gone.
  */
 import { type CacheMode, FileSystem } from "../core/file_system.ts";
-import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT } from "../core/errno.ts";
+import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/errno.ts";
 import { Exchange } from "../ops/exchange.ts";
-import { IN_OPCODE, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
+import { IN_OPCODE, Opcode, OUT_ERROR, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
 import { serve, serveFailure } from "../ops/table.ts";
 import { BLOCK_BYTES, PAGE_BYTES, SUPER_REQUEST_COUNT } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
@@ -30,10 +30,15 @@ export interface KernelWorkerStopped {
 /** Segments of one reply: 1 MiB of single blocks, and a few more. */
 const SEGMENTS_MAX = 1000;
 
+/** Requests that FORGETs may be behind: the kernel lets at most 8 overtake, then takes 16 FORGETs. */
+const OVERTAKING_MAX = 64;
+
 class KernelWorker {
   readonly #fs: FileSystem;
   readonly #exchange: Exchange;
   readonly #blocksAddress: number;
+  /** For requests served while another one waits for room. */
+  #waiting: Exchange | undefined;
   readonly #segments = new Float64Array(2 * SEGMENTS_MAX);
 
   constructor(private readonly start: KernelWorkerStart) {
@@ -76,7 +81,7 @@ class KernelWorker {
           clock,
         );
       }
-      if (received > 0) replyBytes = this.#serve();
+      if (received > 0) replyBytes = this.#serveWithRoom();
       else {
         const stopped = stoppedBy(-received);
         if (stopped) return stopped;
@@ -85,18 +90,49 @@ class KernelWorker {
     }
   }
 
+  /**
+   * Space of removed files comes back with the kernel's FORGETs, which it lets other requests overtake. A
+   * program that removes a file and writes another, or asks how much is free, must not notice.
+   */
+  #serveWithRoom(): number {
+    const x = this.#exchange;
+    const asksForRoom = x.requestWords[IN_OPCODE] === Opcode.STATFS;
+    if (asksForRoom) this.#serveForgets();
+    const replyBytes = this.#serve(x);
+    const isFull = replyBytes > 0 && x.replyWords[OUT_ERROR] === -ENOSPC >>> 0;
+    return isFull && this.#serveForgets() ? this.#serve(x) : replyBytes;
+  }
+
+  /** Serves what waits up to and including some FORGETs. @returns whether there was one */
+  #serveForgets(): boolean {
+    const { fuseFd } = this.start;
+    const { bt_fuse_receive, bt_fuse_reply, bt_fuse_waiting } = native();
+    const x = this.#waiting ??= new Exchange(this.#fs, this.start.cache);
+    let found = false;
+    for (let i = 0; i < OVERTAKING_MAX && bt_fuse_waiting(fuseFd) === 1; i++) {
+      if (bt_fuse_receive(fuseFd, x.request, REQUEST_BYTES_MAX, this.#fs.inodes.clock) <= 0) break;
+      const opcode = x.requestWords[IN_OPCODE];
+      found ||= opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET;
+      // Data is copied here, not sent from where it lies: this is rare.
+      const bytes = x.copySegments(this.#serve(x));
+      if (bytes > 0) bt_fuse_reply(fuseFd, x.reply, bytes);
+    }
+    return found;
+  }
+
   /** Serves one request under the core lock; a defect costs that request an EIO, never the mount. */
-  #serve(): number {
+  #serve(x: Exchange): number {
     const { lock, region } = this.#fs;
     lock.acquire();
     try {
-      if (++region.superblock[SUPER_REQUEST_COUNT] === 2 ** 32) {
+      region.superblock[SUPER_REQUEST_COUNT]++;
+      if (region.superblock[SUPER_REQUEST_COUNT] === 0) {
         region.superblock[SUPER_REQUEST_COUNT + 1]++;
       }
-      return serve(this.#exchange);
+      return serve(x);
     } catch (error) {
-      console.error(`btfuse: request of opcode ${this.#exchange.requestWords[IN_OPCODE]}:`, error);
-      return serveFailure(this.#exchange);
+      console.error(`btfuse: request of opcode ${x.requestWords[IN_OPCODE]}:`, error);
+      return serveFailure(x);
     } finally {
       lock.release();
     }

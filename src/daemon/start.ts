@@ -1,7 +1,7 @@
 /** Starting the daemon in the background, and seeing to it that the mount answers or that nothing is left of it. */
 import { reapChild, spawnDaemon } from "../../ffi/process.ts";
 import { Failure } from "./failure.ts";
-import { endOfLog } from "./log.ts";
+import { endOfLog, removeLog } from "./log.ts";
 import { BTFUSE_TYPE, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { sendSignal } from "./process_table.ts";
 import { currentUid, removeObject } from "./shared_objects.ts";
@@ -47,10 +47,13 @@ export async function startDaemon(start: DaemonStart): Promise<void> {
 }
 
 function fail(start: DaemonStart, problem: string): never {
-  const lines = endOfLog(start.logPath).split("\n").map((line) => `\n  ${line}`).join("");
-  throw new Failure(
-    `cannot mount on ${start.mountPoint}: ${problem}. Log ${start.logPath}:${lines}`,
-  );
+  const text = `cannot mount on ${start.mountPoint}: ${problem}`;
+  const lines = endOfLog(start.logPath);
+  if (lines !== "") {
+    throw new Failure(`${text}. Log ${start.logPath}:\n${lines}`.replaceAll("\n", "\n  "));
+  }
+  removeLog(start.logPath);
+  throw new Failure(text);
 }
 
 async function answers(start: DaemonStart, deadline: number): Promise<boolean> {

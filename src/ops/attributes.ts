@@ -48,7 +48,7 @@ export function setattr(x: Exchange): number {
   const { fs, nodeid } = x;
   const valid = x.body(VALID);
   if (valid & FATTR.SIZE) {
-    const result = setSize(x, nodeid, x.body64(SIZE), (valid & FATTR.FH) !== 0);
+    const result = setSize(x, nodeid, x.body64(SIZE));
     if (result < 0) return result;
   }
   if (valid & (FATTR.UID | FATTR.GID)) {
@@ -56,7 +56,7 @@ export function setattr(x: Exchange): number {
     const gid = valid & FATTR.GID ? x.body(GID) : undefined;
     fs.attributes.chown(nodeid, uid, gid);
   }
-  if (valid & FATTR.KILL_SUIDGID) fs.attributes.dropPrivileges(nodeid);
+  if (valid & FATTR.KILL_SUIDGID) fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) fs.attributes.dropCapabilities(nodeid);
   if (valid & FATTR.MODE) {
     const result = fs.attributes.chmod(nodeid, x.body(MODE));
@@ -66,14 +66,13 @@ export function setattr(x: Exchange): number {
   return attrReply(x, nodeid);
 }
 
-/** truncate(2) leaves the times alone when nothing changes, ftruncate(2) and O_TRUNC never do. */
-function setSize(x: Exchange, ino: number, bytes: number, open: boolean): number {
+/** Times change even when the size does not, as on tmpfs. */
+function setSize(x: Exchange, ino: number, bytes: number): number {
   const { inodes, data } = x.fs;
   if (inodes.isDirectory(ino)) return -EISDIR;
   if (!inodes.isRegular(ino)) return -EINVAL;
-  const changes = bytes !== inodes.size(ino);
   const result = data.truncate(ino, bytes);
-  if (result === 0 && (changes || open)) inodes.touch(ino, MTIME | CTIME);
+  if (result === 0) inodes.touch(ino, MTIME | CTIME);
   return result;
 }
 

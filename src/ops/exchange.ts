@@ -70,6 +70,10 @@ export class Exchange {
   get gid(): number {
     return this.requestWords[IN_GID];
   }
+  /** Whether the caller belongs to the inode's group, as far as the request tells. */
+  mayKeepSetgid(ino: number): boolean {
+    return this.uid === 0 || this.gid === this.fs.inodes.get(ino, INODE_GID);
+  }
   /** Where the request ends, in bytes. */
   get end(): number {
     return this.requestWords[IN_LEN];
@@ -161,8 +165,15 @@ export class Exchange {
     return ENTRY_OUT_WORDS * 4;
   }
 
-  /** The reply's body from this byte on. */
-  get replyBody(): number {
-    return OUT_BODY_BYTES;
+  /** Puts the data of a READ behind the reply's header; returns the whole reply's bytes. */
+  copySegments(replyBytes: number): number {
+    if (!this.hasSegments) return replyBytes;
+    let at = OUT_BODY_BYTES;
+    for (const piece of this.fs.data.pieces()) {
+      if (piece.source) this.reply.set(piece.source, at);
+      else this.reply.fill(0, at, at + piece.bytes);
+      at += piece.bytes;
+    }
+    return at;
   }
 }

@@ -43,11 +43,15 @@ export function nothingEver(x: Exchange): number {
   return x.cache === "auto" ? -ENOSYS : 0;
 }
 
+/** The open file's flags in struct fuse_read_in. */
+const READ_FLAGS = 8;
+const O_NOATIME = 0o1000000;
+
 export function read(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   const bytes = fs.data.read(nodeid, x.body64(2), Math.min(x.body(4), DATA_BYTES_MAX));
-  if (bytes > 0) fs.inodes.touchAtime(nodeid);
+  if ((x.body(READ_FLAGS) & O_NOATIME) === 0) fs.inodes.touchAtime(nodeid);
   x.hasSegments = bytes > 0;
   return bytes;
 }
@@ -59,8 +63,9 @@ export function write(x: Exchange): number {
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
   const written = fs.data.write(nodeid, x.body64(2), x.request, WRITE_DATA_BYTES, bytes);
   if (written < 0) return written;
-  if (x.body(5) & WRITE_KILL_SUIDGID) fs.attributes.dropPrivileges(nodeid);
-  else fs.attributes.dropCapabilities(nodeid);
+  if (x.body(5) & WRITE_KILL_SUIDGID) {
+    fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
+  } else fs.attributes.dropCapabilities(nodeid);
   if (written > 0) fs.inodes.touch(nodeid, MTIME | CTIME);
   x.replyWords[OUT_BODY] = written;
   x.replyWords[OUT_BODY + 1] = 0;
@@ -94,7 +99,7 @@ export function fallocate(x: Exchange): number {
   if (!keepSize && offset + length > fs.inodes.size(nodeid)) {
     fs.inodes.setSize(nodeid, offset + length);
   }
-  fs.attributes.dropPrivileges(nodeid);
+  fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   fs.inodes.touch(nodeid, MTIME | CTIME);
   return 0;
 }
@@ -118,7 +123,7 @@ export function copyFileRange(x: Exchange): number {
   if (copied < 0) return copied;
   if (copied > 0) {
     fs.inodes.touchAtime(nodeid);
-    fs.attributes.dropPrivileges(target);
+    fs.attributes.dropPrivileges(target, x.mayKeepSetgid(target));
     fs.inodes.touch(target, MTIME | CTIME);
   }
   x.replyWords[OUT_BODY] = copied;

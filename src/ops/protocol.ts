@@ -116,7 +116,6 @@ export const FATTR = {
   SIZE: 8,
   ATIME: 16,
   MTIME: 32,
-  FH: 64,
   ATIME_NOW: 128,
   MTIME_NOW: 256,
   KILL_SUIDGID: 1 << 11,

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { ZIG_OUT } from "../../shim/build_common.ts";
+import { ROOT, ZIG_OUT } from "../../shim/build_common.ts";
 import { canRun } from "../support/mounts.ts";
 import { filesBelow, packProgram, packScript, runBare, scratch } from "./one_file.ts";
 
@@ -41,20 +41,47 @@ Deno.test({
 });
 
 Deno.test({
-  name: "launcher: arguments, environment and exit code pass through",
+  name: "launcher: mounts on a machine without this repository and without Deno",
+  ignore: !isRoot,
+  async fn() {
+    using directory = scratch();
+    using home = scratch();
+    const executable = await packProgram(directory.path);
+    const mountPoint = `${directory.path}/mnt`;
+    Deno.mkdirSync(mountPoint);
+    // The daemon lives on in the same namespace, in which the repository is hidden.
+    const script = `
+      mount -t tmpfs none "$1" && ! test -e "$1/main.ts" || exit 9
+      "$2" mount --size 16M "$3" && echo content > "$3/file" && cat "$3/file"
+      code=$?
+      "$2" umount "$3" && exit $code`;
+    const result = await runBare(
+      ["unshare", "--mount", "sh", "-c", script, "sh", ROOT, executable, mountPoint],
+      { HOME: home.path },
+      { cwd: "/" },
+    );
+    assertEquals([result.code, result.stdout], [0, "content\n"], result.stderr);
+    assertEquals(result.stderr, "");
+  },
+});
+
+Deno.test({
+  name: "launcher: arguments, environment, limits and exit code pass through",
   ignore: !canRun,
   async fn() {
     using directory = scratch();
     using home = scratch();
-    const deno = 'echo "$DENO_DIR|$BTFUSE_EXECUTABLE|$MINE"; for a; do echo "<$a>"; done; exit 7';
+    const deno =
+      'echo "$DENO_DIR|$BTFUSE_EXECUTABLE|$MINE|$(ulimit -s)"; for a; do echo "<$a>"; done; exit 7';
     const executable = await packScript(directory.path, deno);
     const variables = { HOME: home.path, MINE: "a b", DENO_DIR: "/theirs", BTFUSE_EXECUTABLE: "x" };
-    const result = await runBare([executable, "a b", "", "--c=ä\n"], variables);
+    const limited = ["sh", "-c", 'ulimit -S -s 2000; exec "$@"', "sh"];
+    const result = await runBare([...limited, executable, "a b", "", "--c=ä\n"], variables);
     assertEquals(result.code, 7, result.stderr);
     const [environment, ...args] = result.stdout.split("\n");
     const cache = `${home.path}/.cache/btfuse`;
     const [denoDir, ...rest] = environment.split("|");
-    assertEquals(rest, [executable, "a b"]);
+    assertEquals(rest, [executable, "a b", "2000"]);
     assertEquals(denoDir.replace(/[0-9a-f]{16}\/deno$/, "HASH/deno"), `${cache}/HASH/deno`);
     const script = args.findIndex((word) => word.endsWith("/main.js>"));
     assertEquals(args[0], "<run>");

@@ -200,7 +200,7 @@ mountTest("not enough address space", async () => {
   const result = await run([
     ...["prlimit", `--as=${limit}`],
     ...[...btfuseCommand(), "mount", "--name", m.name, "--size=4T", m.dir],
-  ]);
+  ], { env: { XDG_STATE_HOME: m.base } });
   assertMatch(result.stderr, /cannot map \d+ bytes .*: not enough address space \(see ulimit -v\)/);
   assertEquals(result.code, 1);
 });
@@ -217,7 +217,7 @@ mountTest("a daemon that hangs at its start is taken down again", async () => {
   const starting = btfuse(["mount", "--size=64M", "--name", m.name, m.dir]);
   const pid = await stoppedDaemon(m.name);
   const { code, stderr } = await starting;
-  assertMatch(stderr, /the mount did not answer within 10 s/);
+  assertMatch(stderr, /the mount did not answer within 10 s\n$/);
   assertEquals(code, 1);
   assertEquals(isRunning(pid), false);
   await m.assertNothingLeft();

@@ -110,7 +110,9 @@ export async function daemonPid(name: string): Promise<number> {
 
 /** Mounts and returns the daemon's pid. */
 export async function mounted(m: MountPoint, args: string[] = []): Promise<number> {
-  await btfuseOk(["mount", "--size", "64M", "--name", m.name, ...args, m.dir]);
+  // The log of a daemon that a test kills stays; so it goes with the test's directory.
+  const env = { XDG_STATE_HOME: m.base };
+  await btfuseOk(["mount", "--size", "64M", "--name", m.name, ...args, m.dir], { env });
   const pid = await daemonPid(m.name);
   assertEquals(pid > 0, true, "btfuse status does not know the new mount");
   return pid;

@@ -16,10 +16,10 @@ export async function fullFileSystem(cache: "auto" | "none"): Promise<void> {
   await runOk([...btfuseCommand(), "check", btfuse.dir]);
 }
 
-/** The same for a file system of 100 inodes. */
+/** The same for a file system of 2,000 inodes. */
 export async function usedUpInodes(cache: "auto" | "none"): Promise<void> {
-  await using tmpfs = await mountTmpfs({ size: "48M", inodeCountMax: 100 });
-  await using btfuse = await mountBtfuse({ size: "48M", inodeCountMax: 100, cache });
+  await using tmpfs = await mountTmpfs({ size: "48M", inodeCountMax: 2000 });
+  await using btfuse = await mountBtfuse({ size: "48M", inodeCountMax: 2000, cache });
   await assertSameEndings("use_up_inodes", tmpfs.dir, btfuse.dir);
   await runOk([...btfuseCommand(), "check", btfuse.dir]);
 }

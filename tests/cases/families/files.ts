@@ -279,7 +279,7 @@ export const fileCases = family("files", {
     });
     note("size", ok(await u.stat("f")).size);
     const text = await quietly(async () => ok(await u.fopenRead("f", 4096)).text);
-    note("whole records", text.replace(/(0123456789|abcdefghij)/g, ""));
+    note("whole records", text.slice(0, 4000).replace(/(0123456789|abcdefghij)/g, ""));
   },
   "one process sees at once what another wrote": async ({ root: u, second }) => {
     const other = await second();
