@@ -12,6 +12,8 @@ const symbols = {
   bt_region_map: { parameters: ["i32", "u64"], result: "u64" },
   /** int bt_region_unmap(uint64_t address, uint64_t bytes) */
   bt_region_unmap: { parameters: ["u64", "u64"], result: "i32" },
+  /** int bt_region_reserve(int fd, uint64_t offset, uint64_t bytes) */
+  bt_region_reserve: { parameters: ["i32", "u64", "u64"], result: "i32" },
   /** int bt_region_punch(int fd, uint64_t offset, uint64_t bytes) */
   bt_region_punch: { parameters: ["i32", "u64", "u64"], result: "i32" },
   /** int bt_region_stat(int fd, double out[2]): size and memory taken, in bytes */

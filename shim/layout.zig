@@ -69,7 +69,6 @@ pub const Superblock = extern struct {
     owner_pid: u32,
     /// Field 22 of /proc/PID/stat: with the pid it names one process for ever.
     owner_start_ticks: u64,
-    owner_uid: u32,
     /// 0 = auto, 1 = none (see src/core/superblock.ts).
     cache_mode: u32,
     hash_seed: u32,
@@ -78,7 +77,7 @@ pub const Superblock = extern struct {
     request_count: u64,
     /// Set when formatting is complete: an object without it is a torn one.
     formatted: u32,
-    reserved: [7]u32,
+    reserved: [8]u32,
 };
 
 pub const Inode = extern struct {

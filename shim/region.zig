@@ -57,6 +57,11 @@ export fn bt_region_unmap(address: u64, bytes: u64) i32 {
     return result(linux.munmap(@ptrFromInt(address), bytes));
 }
 
+/// Takes memory for a range, so that touching it later cannot fail (SIGBUS) when the machine has none left.
+export fn bt_region_reserve(fd: i32, offset: u64, bytes: u64) i32 {
+    return result(linux.fallocate(fd, 0, @intCast(offset), @intCast(bytes)));
+}
+
 export fn bt_region_punch(fd: i32, offset: u64, bytes: u64) i32 {
     const keep_size_and_punch = 0x01 | 0x02;
     return result(linux.fallocate(fd, keep_size_and_punch, @intCast(offset), @intCast(bytes)));

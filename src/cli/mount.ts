@@ -3,7 +3,7 @@ import { selfCommand } from "../../ffi/build_kind.ts";
 import type { MountRequest } from "../daemon/daemon.ts";
 import { createLog, removeLog } from "../daemon/log.ts";
 import { currentUid, isMountName } from "../daemon/shared_objects.ts";
-import { SIZE_BYTES_LIMIT } from "../region/region.ts";
+import { INODE_COUNT_LIMIT, SIZE_BYTES_LIMIT } from "../region/region.ts";
 import { type Arguments, parseCommandLine, UsageError } from "./arguments.ts";
 import { type OwnOptions, parseMountOptions } from "./mount_options.ts";
 import { checkMachine, checkMountPoint, checkName } from "./mount_checks.ts";
@@ -16,7 +16,7 @@ Mounts an empty in-memory file system on DIR and returns once it answers. It ser
 
   --size SIZE       room for file data: bytes, 512M, 1.5G or 50% of memory (default: 50%);
                     memory is taken when files are written
-  --inodes COUNT    how many files and directories there can be (default: one for each 4 KiB of SIZE)
+  --inodes COUNT    how many files and directories there can be (default: one for each 8 KiB of memory)
   --name NAME       name in 'btfuse status' (default: made from DIR)
   --cache MODE      auto: the kernel keeps what it has read (default)
                     none: every request reaches the daemon
@@ -46,7 +46,7 @@ export async function run(args: string[]): Promise<number> {
   const wanted = { ...options.own, ...ownOptions(parsed) };
   const limits = {
     sizeBytes: sizeOf(wanted.size ?? "50%"),
-    ...(wanted.inodes !== undefined && { inodeCountMax: inodeCountOf(wanted.inodes) }),
+    inodeCountMax: wanted.inodes === undefined ? defaultInodeCount() : inodeCountOf(wanted.inodes),
     cache: cacheOf(wanted.cache ?? "auto"),
     ...rootDirectoryOf(wanted),
   };
@@ -115,6 +115,11 @@ function sizeOf(text: string): number {
     throw new UsageError(`size '${text}' is above the largest, ${formatBytes(SIZE_BYTES_LIMIT)}`);
   }
   return sizeBytes;
+}
+
+/** As tmpfs(5): half the number of pages of memory, whatever the size. */
+function defaultInodeCount(): number {
+  return Math.min(INODE_COUNT_LIMIT, Math.floor(Deno.systemMemoryInfo().total / 8192));
 }
 
 function inodeCountOf(text: string): number {

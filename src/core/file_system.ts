@@ -28,7 +28,6 @@ import {
   SUPER_MAGIC,
   SUPER_OWNER_PID,
   SUPER_OWNER_START_TICKS,
-  SUPER_OWNER_UID,
   SUPER_REQUEST_COUNT,
   TARGET_INLINE_BYTES,
 } from "../region/layout.gen.ts";
@@ -63,7 +62,6 @@ export interface Statistics {
   metadataBytes: number;
   ownerPid: number;
   ownerStartTime: number;
-  ownerUid: number;
   cache: CacheMode;
   requestCount: number;
 }
@@ -136,7 +134,6 @@ export class FileSystem {
     superblock[SUPER_OWNER_PID] = o.ownerPid;
     superblock[SUPER_OWNER_START_TICKS] = o.ownerStartTime % 2 ** 32;
     superblock[SUPER_OWNER_START_TICKS + 1] = Math.floor(o.ownerStartTime / 2 ** 32);
-    superblock[SUPER_OWNER_UID] = o.uid;
     superblock[SUPER_CACHE_MODE] = o.cache === "none" ? 1 : 0;
     const fileSystem = new FileSystem(region);
     const { inodes } = fileSystem;
@@ -310,7 +307,6 @@ export class FileSystem {
       ownerPid: superblock[SUPER_OWNER_PID],
       ownerStartTime: superblock[SUPER_OWNER_START_TICKS] +
         superblock[SUPER_OWNER_START_TICKS + 1] * 2 ** 32,
-      ownerUid: superblock[SUPER_OWNER_UID],
       cache: superblock[SUPER_CACHE_MODE] === 1 ? "none" : "auto",
       requestCount: superblock[SUPER_REQUEST_COUNT] + superblock[SUPER_REQUEST_COUNT + 1] * 2 ** 32,
     };

@@ -52,6 +52,8 @@ export class InodeTable {
   /** CLOCK_REALTIME of the operation under way: seconds (two words, low first), nanoseconds. */
   readonly clock = new Uint32Array(3);
   readonly words: Uint32Array;
+  /** mount(8) "noatime": reading changes nothing. */
+  noatime = false;
 
   constructor(private readonly region: Region, readonly pool: Pool) {
     this.words = region.inodes;
@@ -144,6 +146,7 @@ export class InodeTable {
 
   /** atime by the rule of mount(8) "relatime": only when it is not after mtime and ctime, or a day old. */
   touchAtime(ino: number): void {
+    if (this.noatime) return;
     const atime = this.#seconds(ino, INODE_ATIME);
     const stale = !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_MTIME, INODE_MTIME_NSEC) ||
       !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_CTIME, INODE_CTIME_NSEC) ||

@@ -6,10 +6,11 @@
  * INVARIANTS (checked by check.ts against the tables):
  * - a record is in `free` exactly when nothing refers to it;
  * - a dirty chunk is wholly free; a wholly free chunk that is not dirty reads as zeros;
+ * - memory is taken for every record in use and every dirty chunk, so touching them cannot fail;
  * - `used` counts the records not in `free` (record 0, never handed out, aside), `dirtyCount` the dirty chunks.
  */
 import { IntegerSet } from "../region/integer_set.ts";
-import type { Region } from "../region/region.ts";
+import { type Region, RegionError } from "../region/region.ts";
 import {
   BLOCK_BYTES,
   DENTRY_WORDS,
@@ -22,6 +23,9 @@ import {
   SUPER_SLOT_USED,
 } from "../region/layout.gen.ts";
 
+/** Blocks whose memory is taken together, so that small files do not cost a system call each. */
+const RESERVE_AHEAD = 32;
+
 /** The counters of the three pools stand in the same order, this many words apart. */
 const DIRTY_AFTER_USED = 3;
 
@@ -31,6 +35,7 @@ export class Pool {
   /** How many records the last `allocateRun` took. */
   runLength = 0;
   #superblock: Uint32Array;
+  #region: Region;
 
   constructor(
     region: Region,
@@ -41,6 +46,7 @@ export class Pool {
     readonly firstPage: number,
     readonly usedWord: number,
   ) {
+    this.#region = region;
     this.#superblock = region.superblock;
     const freeWords = IntegerSet.wordCount(count);
     this.free = new IntegerSet(sets.subarray(0, freeWords), count, { fullWhenZero: true });
@@ -89,6 +95,9 @@ export class Pool {
   format(): void {
     this.free.format();
     this.free.delete(0);
+    if (this.chunkCount > 1 && !this.#reserve(0, 1)) {
+      throw new RegionError("/dev/shm has no room for the first files");
+    }
   }
 
   get used(): number {
@@ -104,11 +113,34 @@ export class Pool {
   /** The lowest free record, or 0 when there is none. Its bytes are whatever they were. */
   allocate(): number {
     const record = this.free.first(0);
-    if (record < 0) return 0;
+    if (record < 0 || !this.#hold(record)) return 0;
     this.free.delete(record);
     this.#superblock[this.usedWord]++;
-    this.#clean(this.chunkCount === 1 ? record : Math.floor(record / this.chunkCount));
     return record;
+  }
+
+  /** Makes sure that the lowest free record's chunk has memory and is not dirty any more. @returns false when there is none */
+  #hold(record: number): boolean {
+    const chunk = Math.floor(record / this.chunkCount);
+    if (this.#clean(chunk)) return true;
+    // An untouched chunk's lowest free record is its first one; to ask once too often does no harm.
+    return record % this.chunkCount !== 0 ||
+      this.#reserve(chunk, this.chunkCount === 1 ? RESERVE_AHEAD : 1);
+  }
+
+  /** Takes memory for `chunk` and up to `ahead` - 1 free ones behind it, which become dirty: one system call for many. */
+  #reserve(chunk: number, ahead: number): boolean {
+    let length = 1;
+    while (length < ahead && this.free.has(chunk + length) && !this.dirty.has(chunk + length)) {
+      length++;
+    }
+    for (; length > 0; length = Math.floor(length / 2)) {
+      const { offsetBytes, lengthBytes } = this.byteRange(chunk, length);
+      if (!this.#region.reserve(offsetBytes, lengthBytes)) continue;
+      if (length > 1) this.#soil(chunk + 1, length - 1);
+      return true;
+    }
+    return false;
   }
 
   /**
@@ -119,9 +151,18 @@ export class Pool {
   allocateRun(near: number, max: number): number {
     const start = near > 0 && near < this.count && this.free.has(near) ? near : this.free.first(0);
     if (start < 0) return 0;
-    this.runLength = this.free.run(start, max);
-    this.free.deleteRange(start, this.runLength);
-    this.#superblock[this.usedWord] += this.runLength;
+    let length = this.free.run(start, max);
+    for (let i = 0; i < length; i++) {
+      if (
+        this.dirty.has(start + i) || this.#reserve(start + i, Math.max(length - i, RESERVE_AHEAD))
+      ) continue;
+      // No memory for more: what there is so far.
+      length = i;
+    }
+    if (length === 0) return 0;
+    this.runLength = length;
+    this.free.deleteRange(start, length);
+    this.#superblock[this.usedWord] += length;
     return start;
   }
 

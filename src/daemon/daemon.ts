@@ -58,7 +58,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     ]);
     const mount = mountAt(readMounts(), mountPoint);
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
-    const stopped = startKernelWorker(region, fuseFd, request.cache);
+    const stopped = startKernelWorker(region, fuseFd, request);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(
       () => fileSystem.giveBackMemory(giveBackBudgetMs),
@@ -72,7 +72,11 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   }
 }
 
-function startKernelWorker(region: Region, fuseFd: number, cache: CacheMode): Promise<Stopped> {
+function startKernelWorker(
+  region: Region,
+  fuseFd: number,
+  { cache, options }: MountRequest,
+): Promise<Stopped> {
   const { promise, resolve } = Promise.withResolvers<Stopped>();
   const worker = new Worker(workerUrl("src/daemon/kernel_worker.ts"), {
     type: "module",
@@ -89,6 +93,7 @@ function startKernelWorker(region: Region, fuseFd: number, cache: CacheMode): Pr
     regionBytes: region.bytes,
     regionFd: region.fd,
     cache,
+    noatime: options.includes("noatime"),
   };
   worker.postMessage(start);
   return promise;

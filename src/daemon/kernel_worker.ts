@@ -10,6 +10,7 @@ import { serve, serveFailure } from "../ops/table.ts";
 import { BLOCK_BYTES, PAGE_BYTES, SUPER_REQUEST_COUNT } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
+import { say } from "./log.ts";
 
 /** What the main isolate posts once. */
 export interface KernelWorkerStart {
@@ -18,6 +19,7 @@ export interface KernelWorkerStart {
   regionBytes: number;
   regionFd: number;
   cache: CacheMode;
+  noatime: boolean;
 }
 
 /** What it gets back once. */
@@ -44,6 +46,7 @@ class KernelWorker {
   constructor(private readonly start: KernelWorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
+    this.#fs.inodes.noatime = start.noatime;
     this.#exchange = new Exchange(this.#fs, start.cache);
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
   }
@@ -131,7 +134,7 @@ class KernelWorker {
       }
       return serve(x);
     } catch (error) {
-      console.error(`btfuse: request of opcode ${x.requestWords[IN_OPCODE]}:`, error);
+      say(`request of opcode ${x.requestWords[IN_OPCODE]}: ${(error as Error)?.stack ?? error}`);
       return serveFailure(x);
     } finally {
       lock.release();

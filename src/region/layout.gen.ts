@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0x2c14e313;
-export const LAYOUT_HASH_HI = 0x35fece17;
+export const LAYOUT_HASH_LO = 0x3da5cb11;
+export const LAYOUT_HASH_HI = 0x6cede5a1;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -23,7 +23,7 @@ export const SLOT_KIND_FREE = 0;
 export const SLOT_KIND_DENTRY = 1;
 export const SLOT_KIND_EXTENSION = 2;
 
-export const SUPER_WORDS = 44;
+export const SUPER_WORDS = 46;
 export const SUPER_MAGIC = 0;
 export const SUPER_LAYOUT_HASH = 2;
 export const SUPER_GENERATION = 4;
@@ -49,10 +49,9 @@ export const SUPER_LOCK = 25;
 export const SUPER_LOCK_PID = 26;
 export const SUPER_OWNER_PID = 27;
 export const SUPER_OWNER_START_TICKS = 28;
-export const SUPER_OWNER_UID = 30;
-export const SUPER_CACHE_MODE = 31;
-export const SUPER_HASH_SEED = 32;
-export const SUPER_INODE_GENERATION = 33;
+export const SUPER_CACHE_MODE = 30;
+export const SUPER_HASH_SEED = 31;
+export const SUPER_INODE_GENERATION = 32;
 export const SUPER_REQUEST_COUNT = 34;
 export const SUPER_FORMATTED = 36;
 

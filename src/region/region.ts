@@ -80,7 +80,8 @@ export function regionSizes(o: { sizeBytes: number; inodeCountMax?: number }): R
 }
 
 function arrange(inodeCountMax: number, slotCountMax: number, blockCountMax: number): RegionSizes {
-  const bucketCount = 2 ** Math.ceil(Math.log2(inodeCountMax));
+  // Chains of two names on average when the file system is full.
+  const bucketCount = 2 ** Math.ceil(Math.log2(inodeCountMax / 2));
   let page = 1;
   const area = (bytes: number) => {
     const first = page;
@@ -181,11 +182,18 @@ export class Region implements Disposable {
       throw new RegionError(`cannot create the shared-memory object ${name}: ${checked.text(fd)}`);
     }
     const region = Region.#mapped(name, fd, sizes, "create");
-    const { superblock } = region;
-    superblock[SUPER_INODE_COUNT_MAX] = sizes.inodeCountMax;
-    superblock[SUPER_SLOT_COUNT_MAX] = sizes.slotCountMax;
-    superblock[SUPER_BLOCK_COUNT_MAX] = sizes.blockCountMax;
-    writeSizes(superblock, sizes);
+    // Superblock, sets and buckets are touched here and there; all else is reserved by the pools.
+    if (!region.reserve(0, sizes.inodePage * PAGE_BYTES)) {
+      region.unlink();
+      region[Symbol.dispose]();
+      throw new RegionError(
+        `cannot create the shared-memory object ${name}: /dev/shm has less than the ` +
+          `${
+            sizes.inodePage * PAGE_BYTES
+          } bytes it needs for a start (see df /dev/shm; fewer --inodes need less)`,
+      );
+    }
+    writeSizes(region.superblock, sizes);
     return region;
   }
 
@@ -270,6 +278,15 @@ export class Region implements Disposable {
   /** How many blocks from this one on lie in the same window (at most `count`). */
   windowRun(block: number, count: number): number {
     return Math.min(count, WINDOW_BLOCKS - (block & (WINDOW_BLOCKS - 1)));
+  }
+
+  /**
+   * Takes memory for a range before it is touched: without it a full /dev/shm would kill the process (SIGBUS)
+   * instead of answering. @returns false when there is none
+   */
+  reserve(offsetBytes: number, lengthBytes: number): boolean {
+    return this.fd < 0 ||
+      native().bt_region_reserve(this.fd, BigInt(offsetBytes), BigInt(lengthBytes)) === 0;
   }
 
   /** Gives the pages back to the system; they read as zeros afterwards. */

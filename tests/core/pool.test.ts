@@ -62,6 +62,15 @@ Deno.test("block pool equals a naive model: runs, dirty blocks, and memory given
         let length = 0;
         while (length < max && first + length < pool.count && !used.has(first + length)) length++;
         assertEquals(pool.runLength, length);
+        // Memory for some blocks behind an untouched one is taken along; those become dirty.
+        for (let i = 0; i < length; i++) {
+          if (dirty.has(first + i)) continue;
+          const ahead = first + i + Math.max(length - i, 32);
+          for (let n = first + i + 1; n < ahead && n < pool.count; n++) {
+            if (used.has(n) || dirty.has(n)) break;
+            dirty.add(n);
+          }
+        }
         for (let i = first; i < first + length; i++) {
           assertEquals(pool.takeDirty(i), dirty.delete(i));
           used.add(i);

@@ -3,12 +3,11 @@
  * epochs, each in a fresh directory and reproducible by itself from the seed and its number.
  * @module
  */
-import { Comparer } from "./compare.ts";
+import { Comparer, type Rules } from "./compare.ts";
 import { Generator, WORK_FROM_BASE } from "./generate.ts";
 import { type Op, showOp } from "./operation.ts";
 import { minimise } from "./minimise.ts";
 import type { Side } from "./side.ts";
-import type { TimeRules } from "./times.ts";
 
 export interface FuzzOptions {
   oracle: Side;
@@ -17,7 +16,7 @@ export interface FuzzOptions {
   opCount: number;
   /** Begin with this epoch. */
   epoch?: number;
-  rules: TimeRules;
+  rules: Rules;
   /** How long a difference may be reduced. Default 60,000; 0 leaves it as it is. */
   minimiseMs?: number;
   progress?: (opCount: number, epoch: number) => void;

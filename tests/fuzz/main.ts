@@ -69,11 +69,11 @@ async function main(): Promise<number> {
     seed,
     opCount,
     epoch,
-    rules: await probeTimes(
-      oracle.agents[0],
-      oracleMount.dir,
-      dir === undefined && cache === "auto",
-    ),
+    rules: await probeTimes(oracle.agents[0], oracleMount.dir, {
+      accessMayLag: dir !== undefined || cache === "auto",
+      targetIsCoarse: dir !== undefined,
+      streamsAreExact: dir === undefined,
+    }),
     minimiseMs: flags.has("no-minimise") ? 0 : 60_000,
     progress(done, at) {
       if (performance.now() - shownMs < 5_000) return;

@@ -13,7 +13,10 @@ export class StreamWatch {
   valid = true;
 
   /** `initial`: the names at the moment of opening; undefined when they could not be listed. */
-  constructor(readonly initial: readonly string[] | undefined) {}
+  constructor(readonly initial: readonly string[] | undefined) {
+    // A removed directory loses its dots.
+    for (const dot of [".", ".."]) this.touch(dot);
+  }
 
   touch(name: string): void {
     this.#touched.add(name);

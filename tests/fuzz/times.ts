@@ -23,8 +23,13 @@ export interface TimeState {
 export interface TimeRules {
   /** Reads served from the kernel's page cache are unknown to the target: its access times may lag behind. */
   accessMayLag: boolean;
-  /** The oracle stamps changes by a coarse clock (Linux before 6.13): two changes may look like one. */
+  /**
+   * Two changes of a file may get one time on the oracle, whose clock is coarse (Linux before 6.13). Directories of
+   * a tmpfs are always so: unlink and link stamp them with the coarse time of the file.
+   */
   oracleIsCoarse: boolean;
+  /** The same of the target, directories included. */
+  targetIsCoarse: boolean;
 }
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -37,9 +42,15 @@ export class TimeComparer {
   constructor(readonly rules: TimeRules) {}
 
   /** What is wrong, or undefined. Updates the state. */
-  compare(state: TimeState, oracle: Times, target: Times): string | undefined {
-    const problem = this.#access(state, oracle, target) ?? this.#change(state, oracle, target, 1) ??
-      this.#change(state, oracle, target, 2);
+  compare(
+    state: TimeState,
+    oracle: Times,
+    target: Times,
+    isDirectory: boolean,
+  ): string | undefined {
+    const problem = this.#access(state, oracle, target) ??
+      this.#change(state, oracle, target, 1, isDirectory) ??
+      this.#change(state, oracle, target, 2, isDirectory);
     state.oracle = oracle;
     state.target = target;
     state.mapped = false;
@@ -75,13 +86,20 @@ export class TimeComparer {
     state.accessApart = true;
   }
 
-  #change(state: TimeState, oracle: Times, target: Times, index: 1 | 2): string | undefined {
+  #change(
+    state: TimeState,
+    oracle: Times,
+    target: Times,
+    index: 1 | 2,
+    isDirectory: boolean,
+  ): string | undefined {
     const [o, t] = [oracle[index], target[index]];
     if (o === t || state.mapped) return;
     const [oracleChanged, targetChanged] = [o !== state.oracle[index], t !== state.target[index]];
     if (this.#bothPresent(o, t)) {
       if (oracleChanged === targetChanged) return;
-      if (this.rules.oracleIsCoarse && !oracleChanged) return;
+      if (!oracleChanged && (this.rules.oracleIsCoarse || isDirectory)) return;
+      if (!targetChanged && this.rules.targetIsCoarse) return;
     }
     return describe(TIME_NAMES[index], o, t, oracleChanged, targetChanged);
   }

@@ -16,7 +16,6 @@ import {
   showingBoth,
 } from "../support/mounts.ts";
 
-const SCRATCH = canRun ? Deno.env.get("SCRATCH") : undefined;
 /** What a scenario found, by name. Texts are compared to the last byte. */
 export type Results = Record<string, string>;
 
@@ -99,18 +98,16 @@ async function performOn(
   const size = scenario.size ?? "512M";
   await using mount = kind === "tmpfs"
     ? await mountTmpfs({ size })
-    : SCRATCH
-    ? await (await import("/tmp/scratch_mount.ts")).mountScratch(SCRATCH, size)
     : await mountBtfuse({ size, ...cacheChoice(), options: scenario.options ?? [] });
   const results = await scenario.perform(placeIn(mount, kind, fixtures));
-  if (kind === "btfuse" && !SCRATCH) await runOk([...btfuseCommand(), "check", mount.dir]);
+  if (kind === "btfuse") await runOk([...btfuseCommand(), "check", mount.dir]);
   return Object.fromEntries(
     Object.entries(results).map(([name, text]) => [name, text.replaceAll(mount.dir, "<dir>")]),
   );
 }
 
 /** BTFUSE_TEST_CACHE=none performs everything without kernel caching. */
-function cacheChoice(): { cache?: "none" } {
+export function cacheChoice(): { cache?: "none" } {
   return Deno.env.get("BTFUSE_TEST_CACHE") === "none" ? { cache: "none" } : {};
 }
 

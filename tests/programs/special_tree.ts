@@ -3,7 +3,7 @@
  * set-id and sticky bits, foreign owners, sparse files, old and far times in ns, unusual names, attributes, ACLs.
  * @module
  */
-import { runOk } from "../support/mounts.ts";
+import { run, runOk } from "../support/mounts.ts";
 
 const SCRIPT = `
 umask 022
@@ -39,12 +39,26 @@ chown 12:34 plain/a/file1; chown -h 56:78 dangling; chown 65534:65534 sticky
 chown 1000:1000 plain/a/file2; chmod 4750 plain/a/file2
 `;
 
-const ATTRIBUTES_SCRIPT = `
-setfattr -n user.empty -v '' plain/a/file3
-setfattr -n user.text -v 'some text' plain/a/file3
-setfattr -n user.long -v "$(printf '%02000d' 5)" plain/a/file4
-setfattr -n user.on-directory -v 1 plain/a
+/**
+ * Extended attributes of one namespace. tmpfs keeps those of users only since Linux 6.6, so that an older kernel
+ * leaves none but the superuser's to compare.
+ */
+const attributesScript = (space: string) => `
+setfattr -n ${space}.empty -v '' plain/a/file3
+setfattr -n ${space}.text -v 'some text' plain/a/file3
+setfattr -n ${space}.long -v "$(printf '%02000d' 5)" plain/a/file4
+setfattr -n ${space}.on-directory -v 1 plain/a
 `;
+
+async function attributeSpaces(): Promise<string[]> {
+  const probe = await Deno.makeTempFile({ dir: "/dev/shm", prefix: "btfuse-probe-" });
+  try {
+    const users = (await run(["setfattr", "-n", "user.probe", "-v", "1", probe])).code === 0;
+    return [...(Deno.uid() === 0 ? ["trusted"] : []), ...(users ? ["user"] : [])];
+  } finally {
+    await Deno.remove(probe);
+  }
+}
 
 const ACL_SCRIPT = `
 setfacl -m u:1234:rw,g:56:r plain/a/file5
@@ -76,7 +90,7 @@ export async function makeSpecialTree(
   const script = [
     SCRIPT,
     Deno.uid() === 0 ? ROOT_SCRIPT : "",
-    options.withAttributes ? ATTRIBUTES_SCRIPT : "",
+    ...options.withAttributes ? (await attributeSpaces()).map(attributesScript) : [],
     options.withAcls ? ACL_SCRIPT : "",
     TIMES_SCRIPT,
   ].join("");

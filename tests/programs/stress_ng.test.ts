@@ -1,6 +1,6 @@
 /** stress-ng: every stressor of its class "filesystem", on tmpfs and on btfuse; none may fail that tmpfs survives. */
 import { assert } from "@std/assert";
-import { isLong, type Place, placeIn } from "./scenario.ts";
+import { cacheChoice, isLong, type Place, placeIn } from "./scenario.ts";
 import {
   btfuseCommand,
   canRun,
@@ -73,7 +73,7 @@ Deno.test({
   ignore: !canRun,
   fn: showingBoth(async () => {
     await using tmpfs = await mountTmpfs({ size: "1G" });
-    await using btfuse = await mountBtfuse({ size: "1G" });
+    await using btfuse = await mountBtfuse({ size: "1G", ...cacheChoice() });
     const names = await stressors();
     assert(names.length >= 30, `stress-ng lists only ${names.length} stressors`);
     const problems: string[] = [];
