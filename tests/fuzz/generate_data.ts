@@ -69,7 +69,7 @@ export const dataOperations: readonly (readonly [weight: number, make: (g: Gener
     ],
     [5, (g) => seek(g)],
     [4, (g) => g.emit("ftruncate", [g.slot(), offset(g)])],
-    [2, (g) => g.emit("truncate", [g.existing("file"), offset(g)])],
+    [2, (g) => truncate(g)],
     [4, (g) => allocate(g)],
     [3, (g) => copy(g)],
     [
@@ -106,6 +106,16 @@ function allocate(g: Generator): void {
     FALLOC.KEEP_SIZE | FALLOC.PUNCH_HOLE,
   ]);
   g.emit("fallocate", [g.slot(), mode, offset(g), g.random.skewed(300_000)]);
+}
+
+/**
+ * Two sizes, so that the size does change: whether truncate(2) to the same size changes the times is the file
+ * system's choice, and it cannot be told from O_TRUNC, which does change them.
+ */
+function truncate(g: Generator): void {
+  const [path, length] = [g.existing("file"), offset(g)];
+  g.emit("truncate", [path, length + 1]);
+  g.emit("truncate", [path, length]);
 }
 
 function shut(g: Generator): void {

@@ -80,7 +80,7 @@ export class TimeComparer {
       // relatime compares with times of the same clock tick: either way is right then.
       const allowed = this.rules.accessMayLag || near(state.oracle) || near(oracle);
       if (!allowed) return describe("atime", o, t, oracleChanged, targetChanged);
-    } else if (!(this.rules.accessMayLag && !targetChanged) && !state.mapped) {
+    } else if (!(this.rules.accessMayLag && !this.#isPresent(t)) && !state.mapped) {
       return describe("atime", o, t, oracleChanged, targetChanged);
     }
     state.accessApart = true;
@@ -105,7 +105,11 @@ export class TimeComparer {
   }
 
   #bothPresent(o: bigint, t: bigint): boolean {
-    return o > this.#from && o < this.#to && t > this.#from && t < this.#to;
+    return this.#isPresent(o) && this.#isPresent(t);
+  }
+
+  #isPresent(time: bigint): boolean {
+    return time > this.#from && time < this.#to;
   }
 }
 
