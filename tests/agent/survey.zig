@@ -14,79 +14,88 @@ var read_buffer: [64 * page_bytes]u8 = undefined;
 /// attributes.zig; u64 checksum of the content (file: its pages that are not all zero, with their places; link:
 /// its target; else 0); u64 checksum of the extended attributes, names sorted; i32 error met while reading.
 pub fn survey(path: wire.Path) i64 {
-    const root = std.mem.span(path.z);
-    @memcpy(path_buffer[0..root.len], root);
-    return walk(root.len, root.len) catch wire.refuse(wire.errno().*);
+    const home = c.openat(c.AT_FDCWD, ".", directory_flags);
+    if (home < 0) return -1;
+    defer {
+        const saved = wire.errno().*;
+        _ = c.fchdir(home);
+        _ = c.close(home);
+        wire.errno().* = saved;
+    }
+    return walk(path.z, 0) catch -1;
 }
 
+const directory_flags = c.O_DIRECTORY | c.O_NOATIME | c.O_CLOEXEC;
 const Failed = error{Failed};
 
-fn walk(root_length: usize, length: usize) Failed!i64 {
-    var names = try namesIn(length);
+/// Goes into the directory `name`, whose path takes the first `length` bytes of the buffer, and comes back to the
+/// current one: paths of one name keep the number of look-ups small.
+fn walk(name: [*:0]const u8, length: usize) Failed!i64 {
+    const here = c.openat(c.AT_FDCWD, ".", directory_flags);
+    if (here < 0) return error.Failed;
+    defer {
+        _ = c.fchdir(here);
+        _ = c.close(here);
+    }
+    const fd = c.openat(c.AT_FDCWD, name, directory_flags);
+    if (fd < 0) return error.Failed;
+    const dir = c.fdopendir(fd) orelse return error.Failed;
+    defer _ = c.closedir(dir);
+    if (c.fchdir(fd) != 0) return error.Failed;
+    var names = namesIn(dir);
     defer names.deinit(wire.allocator);
-    defer for (names.items) |name| wire.allocator.free(name);
+    defer for (names.items) |entry| wire.allocator.free(entry);
     var count: i64 = 0;
-    for (names.items) |name| {
-        path_buffer[length] = '/';
-        @memcpy(path_buffer[length + 1 ..][0..name.len], name);
-        const end = length + 1 + name.len;
+    for (names.items) |entry| {
+        const start = if (length == 0) 0 else length + 1;
+        if (length > 0) path_buffer[length] = '/';
+        @memcpy(path_buffer[start..][0..entry.len], entry);
         var st: c.Stat = undefined;
-        if (c.fstatat(c.AT_FDCWD, terminated(end), &st, c.AT_SYMLINK_NOFOLLOW) != 0) return error.Failed;
-        describe(path_buffer[root_length + 1 .. end], &st, end);
+        if (c.fstatat(c.AT_FDCWD, entry.ptr, &st, c.AT_SYMLINK_NOFOLLOW) != 0) return error.Failed;
+        describe(path_buffer[0 .. start + entry.len], entry.ptr, &st);
         count += 1;
-        if (st.mode & c.S_IFMT == c.S_IFDIR) count += try walk(root_length, end);
+        if (st.mode & c.S_IFMT == c.S_IFDIR) count += try walk(entry.ptr, start + entry.len);
     }
     return count;
 }
 
-fn describe(relative: []const u8, st: *const c.Stat, end: usize) void {
-    wire.put(@as(u16, @intCast(relative.len)));
-    wire.putBytes(relative);
+fn describe(path: []const u8, name: [*:0]const u8, st: *const c.Stat) void {
+    wire.put(@as(u16, @intCast(path.len)));
+    wire.putBytes(path);
     attributes.putStat(st);
     wire.errno().* = 0;
     const content: Failed!u64 = switch (st.mode & c.S_IFMT) {
-        c.S_IFREG => fileChecksum(end),
-        c.S_IFLNK => linkChecksum(end),
+        c.S_IFREG => fileChecksum(name),
+        c.S_IFLNK => linkChecksum(name),
         else => 0,
     };
-    const xattrs = xattrChecksum(end);
+    const xattrs = xattrChecksum(name);
     wire.put(content catch 0);
     wire.put(xattrs catch 0);
     const failed = content == error.Failed or xattrs == error.Failed;
     wire.put(if (failed) wire.errno().* else @as(c_int, 0));
 }
 
-fn terminated(end: usize) [*:0]const u8 {
-    path_buffer[end] = 0;
-    return path_buffer[0..end :0].ptr;
-}
-
-fn open(end: usize, flags: c_int) Failed!c_int {
-    const fd = c.openat(c.AT_FDCWD, terminated(end), flags | c.O_NOFOLLOW | c.O_NOATIME | c.O_CLOEXEC);
-    return if (fd < 0) error.Failed else fd;
-}
-
-fn namesIn(end: usize) Failed!std.ArrayList([]u8) {
-    const dir = c.fdopendir(try open(end, c.O_DIRECTORY)) orelse return error.Failed;
-    defer _ = c.closedir(dir);
-    var names: std.ArrayList([]u8) = .empty;
+fn namesIn(dir: *c.Dir) std.ArrayList([:0]u8) {
+    var names: std.ArrayList([:0]u8) = .empty;
     while (c.readdir(dir)) |entry| {
         const name = std.mem.sliceTo(&entry.name, 0);
         if (std.mem.eql(u8, name, ".") or std.mem.eql(u8, name, "..")) continue;
-        const copy = wire.allocator.dupe(u8, name) catch @panic("out of memory");
+        const copy = wire.allocator.dupeZ(u8, name) catch @panic("out of memory");
         names.append(wire.allocator, copy) catch @panic("out of memory");
     }
-    std.mem.sort([]u8, names.items, {}, before);
+    std.mem.sort([:0]u8, names.items, {}, before);
     return names;
 }
 
-fn before(_: void, a: []u8, b: []u8) bool {
+fn before(_: void, a: [:0]u8, b: [:0]u8) bool {
     return std.mem.lessThan(u8, a, b);
 }
 
 /// Pages of zeros count as holes: where the two begin and end is for lseek to say.
-fn fileChecksum(end: usize) Failed!u64 {
-    const fd = try open(end, c.O_NONBLOCK);
+fn fileChecksum(name: [*:0]const u8) Failed!u64 {
+    const fd = c.openat(c.AT_FDCWD, name, c.O_NONBLOCK | c.O_NOFOLLOW | c.O_NOATIME | c.O_CLOEXEC);
+    if (fd < 0) return error.Failed;
     defer _ = c.close(fd);
     var sum = std.hash.Wyhash.init(0);
     var offset: i64 = 0;
@@ -107,21 +116,21 @@ fn fileChecksum(end: usize) Failed!u64 {
     return sum.final();
 }
 
-fn linkChecksum(end: usize) Failed!u64 {
-    const length = c.readlink(terminated(end), &wire.scratch, page_bytes);
+fn linkChecksum(name: [*:0]const u8) Failed!u64 {
+    const length = c.readlink(name, &wire.scratch, page_bytes);
     if (length < 0) return error.Failed;
     return std.hash.Wyhash.hash(0, wire.scratch[0..@intCast(length)]);
 }
 
-fn xattrChecksum(end: usize) Failed!u64 {
-    const length = c.llistxattr(terminated(end), &wire.scratch, 65536);
+fn xattrChecksum(path: [*:0]const u8) Failed!u64 {
+    const length = c.llistxattr(path, &wire.scratch, 65536);
     if (length < 0) return error.Failed;
     var sum: u64 = 0;
     var names = std.mem.splitScalar(u8, wire.scratch[0..@intCast(length)], 0);
     while (names.next()) |name| {
         if (name.len == 0) continue;
         const value = wire.scratch[65536..][0..65536];
-        const size = c.lgetxattr(terminated(end), name.ptr[0..name.len :0].ptr, value.ptr, value.len);
+        const size = c.lgetxattr(path, name.ptr[0..name.len :0].ptr, value.ptr, value.len);
         if (size < 0) return error.Failed;
         // A sum, so that the order of the names does not matter.
         sum +%= std.hash.Wyhash.hash(std.hash.Wyhash.hash(1, name), value[0..@intCast(size)]);

@@ -22,7 +22,8 @@ export interface Rules extends TimeRules {
 
 /**
  * Operations that read, with the argument that says from where. A read that gives nothing does not reach the
- * target: whether it counts as an access is left open.
+ * target, and a copy reaches it without the flags of the descriptor, among them O_NOATIME: whether they count as an
+ * access is left open.
  */
 const READERS: Record<string, number> = {
   read: 0,
@@ -38,6 +39,8 @@ interface InodeState extends TimeState {
   target_ino: number;
   /** By copy_file_range. */
   copiedInto: boolean;
+  /** By fallocate. */
+  reserved: boolean;
 }
 
 interface SlotState {
@@ -89,12 +92,16 @@ export class Comparer {
     }
   }
 
-  /** Offsets of a directory mean nothing elsewhere; nor do holes, where they are allowed to differ. */
+  /**
+   * Offsets of a directory mean nothing elsewhere. Nor do holes in a copy, or in space that was only reserved: tmpfs
+   * calls such space a hole at first, and data when it is reserved again.
+   */
   #isOwnMatter(op: Op): boolean {
     const slot = this.#slots.get(slotKey(op, 0));
     const seeksHoles = Number(op.args[2]) === SEEK.DATA || Number(op.args[2]) === SEEK.HOLE;
+    const inode = this.#inodeBehind(op, 0);
     return slot?.isDirectory === true ||
-      (seeksHoles && this.#inodeBehind(op, 0)?.copiedInto === true);
+      (seeksHoles && (inode?.copiedInto === true || inode?.reserved === true));
   }
 
   #inodeBehind(op: Op, index: number): InodeState | undefined {
@@ -147,9 +154,13 @@ export class Comparer {
       if (inode) inode.mapped = true;
     }
     const reader = READERS[op.name];
-    if (reader !== undefined && oracle.result === 0) {
+    if (reader !== undefined && (oracle.result === 0 || op.name === "copyFileRange")) {
       const inode = this.#inodeBehind(op, reader);
       if (inode) inode.accessApart = true;
+    }
+    if (op.name === "fallocate" && !failed) {
+      const inode = this.#inodeBehind(op, 0);
+      if (inode) inode.reserved = true;
     }
     if (op.name === "copyFileRange" && !failed) {
       const inode = this.#inodeBehind(op, 2);
@@ -182,7 +193,7 @@ export class Comparer {
     for (const [index, name] of FIELDS.entries()) {
       const [a, b] = [o.number(index), t.number(index)];
       if (
-        a === b || (name === "mode" && ((a ^ b) & ~0o6000) === 0) /*TEMP*/ ||
+        a === b ||
         (name === "blocks" && blocksMayDiffer(context, a, b))
       ) continue;
       return name === "mode"
@@ -199,6 +210,7 @@ export class Comparer {
         accessApart: oracle[0] !== target[0],
         mapped: false,
         copiedInto: false,
+        reserved: false,
       });
       return this.#times.first(oracle, target);
     }
@@ -206,7 +218,6 @@ export class Comparer {
       return `inode number: the same file as before (${ino}) against another one (${state.target_ino}, now ${target_ino})`;
     }
     if (timesMayDiffer(context.mode)) state.mapped = true;
-    if (isDirectory(o)) state.accessApart = true; /*TEMP*/
     return this.#times.compare(state, oracle, target, isDirectory(o));
   }
 

@@ -60,7 +60,7 @@ async function runEpoch(
   const comparer = new Comparer(options.rules);
   const history: Op[] = [];
   while (history.length < opCount) {
-    const ops = generator.chunk(CHUNK_OPS);
+    const ops = generator.chunk(Math.max(CHUNK_OPS, comparer.survey.length * 2));
     const [expected, actual] = await answers(options, ops, history);
     for (const [index, op] of ops.entries()) {
       history.push(op);
@@ -96,8 +96,14 @@ async function report(
   problem: string,
 ): Promise<Finding> {
   const limitMs = options.minimiseMs ?? 60_000;
+  const wanted = kindOf(history.at(-1), problem);
   const reduced = limitMs > 0
-    ? await minimise(history, limitMs, (ops) => replay(options, ops))
+    ? await minimise(history, limitMs, async (ops) => {
+      const failure = await replay(options, ops);
+      return failure && kindOf(ops[failure.length - 1], failure.problem) === wanted
+        ? failure
+        : undefined;
+    })
     : undefined;
   const ops = reduced?.ops ?? history;
   const lines = [
@@ -113,6 +119,11 @@ async function report(
     `again: deno run -A tests/fuzz/main.ts --seed ${options.seed} --epoch ${epoch} --ops ${EPOCH_OPS}`,
   );
   return { epoch, ops, problem, report: lines.join("\n") };
+}
+
+/** A problem without its names and numbers, so that reducing does not slip to another one. */
+function kindOf(op: Op | undefined, problem: string): string {
+  return `${op?.name} ${problem.replace(/"[^"]*"/g, "").replace(/-?[0-9]+/g, "")}`;
 }
 
 /** Repeats operations in fresh directories; gives the first difference and how many operations it took. */

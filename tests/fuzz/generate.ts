@@ -333,7 +333,7 @@ export class Generator {
   }
 
   chown(): void {
-    let [uid, gid] = [this.random.pick([-1, ...IDS]), this.random.pick([-1, ...IDS])];if(uid===gid) gid=0;/*TEMP*/
+    const [uid, gid] = [this.random.pick([-1, ...IDS]), this.random.pick([-1, ...IDS])];
     if (this.random.chance(0.2)) return this.emit("fchown", [this.slot(), uid, gid]);
     const flags = this.random.chance(0.3) ? AT.SYMLINK_NOFOLLOW : 0;
     this.emit("fchownat", [AT.FDCWD, this.existing(), uid, gid, flags]);
@@ -378,14 +378,14 @@ export class Generator {
       case 5:
         return this.emit("flistxattr", [this.slot(), 65536], "names");
       default:
-        return this.emit("removexattr", [path, name===ACL_ACCESS?"user.a":name, follow]);/*TEMP*/
+        return this.emit("removexattr", [path, name, follow]);
     }
   }
 
   acl(): void {
     const path = this.existing(this.random.chance(0.5) ? "directory" : undefined);
     const name = this.random.chance(0.4) ? ACL_DEFAULT : ACL_ACCESS;
-    if (this.random.chance(0.15)) return; /*TEMP*/
+    if (this.random.chance(0.15)) return this.emit("removexattr", [path, name, 1]);
     const named = this.random.pick([[], [[2, 1000]], [[2, 1001], [2, 1002]], [[8, 5000]], [[
       2,
       1002,

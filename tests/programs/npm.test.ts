@@ -34,7 +34,7 @@ testProgram({
   async perform(place) {
     const project = `${place.dir}/project`;
     await place.sh(`mkdir project; cp '${TREE}package.json' '${TREE}package-lock.json' project`);
-    await npm(["ci", "--ignore-scripts", "--silent"], { cwd: project });
+    await npm(["ci", "--ignore-scripts"], { cwd: project });
     const modules = await manifest(`${project}/node_modules`, { withoutTimes: true });
     assert(
       modules.split("\n").length > 1000 || modules.length > 100_000,

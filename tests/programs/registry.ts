@@ -2,7 +2,7 @@
  * What tests take from the npm registry. A registry out of reach is a failure that says so, not a skipped test.
  * @module
  */
-import { describeFailure, run, runOk, type RunOptions } from "../support/mounts.ts";
+import { describeFailure, run, type RunOptions } from "../support/mounts.ts";
 
 const UNREACHABLE =
   /EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT/;
@@ -13,6 +13,7 @@ export async function npm(args: string[], options: RunOptions = {}): Promise<str
     "npm",
     ...args,
     "--prefer-offline",
+    "--loglevel=error",
     "--no-audit",
     "--no-fund",
     "--no-update-notifier",
@@ -27,17 +28,12 @@ export async function npm(args: string[], options: RunOptions = {}): Promise<str
 
 /** Puts the archive of one package into `dir` and returns its path, after checking its integrity. */
 export async function fetchPackage(name: string, integrity: string, dir: string): Promise<string> {
-  const archive = (await npm(["pack", name, "--silent"], { cwd: dir })).trim();
-  const sum = await runOk([
-    "sh",
-    "-euc",
-    'openssl dgst -sha512 -binary "$1" | base64 -w0',
-    "sum",
-    archive,
-  ], { cwd: dir });
-  if (`sha512-${sum.stdout}` !== integrity) {
+  const archive = (await npm(["pack", name], { cwd: dir })).trim();
+  const digest = await crypto.subtle.digest("SHA-512", await Deno.readFile(`${dir}/${archive}`));
+  const found = `sha512-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
+  if (found !== integrity) {
     throw new Error(
-      `${name} from the npm registry is sha512-${sum.stdout}, which is not the pinned ${integrity}`,
+      `${name} from the npm registry is ${found}, which is not the pinned ${integrity}`,
     );
   }
   return `${dir}/${archive}`;

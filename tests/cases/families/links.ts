@@ -76,7 +76,7 @@ export const linkCases = family("links", {
     fails("ENOENT", await u.link("", "g", AT.EMPTY_PATH, file));
     fails("ENOENT", await u.linkOpen(file, "g"));
   },
-  "symlink: targets of any length and content": async ({ root: u }) => {
+  "symlink: targets of any length and content": async ({ root: u, quietly }) => {
     const targets = [
       "x",
       "a/b/../c",
@@ -97,8 +97,10 @@ export const linkCases = family("links", {
     for (const [index, target] of targets.entries()) {
       ok(await u.symlink(target, `l${index}`));
       same(ok(await u.readlink(`l${index}`)), target, "target");
-      same(ok(await u.lstat(`l${index}`)).size, new TextEncoder().encode(target).length, "size");
+      const { size } = await quietly(async () => ok(await u.lstat(`l${index}`)));
+      same(size, new TextEncoder().encode(target).length, "size");
     }
+    for (const name of ["l0", "l7", "l9"]) ok(await u.lstat(name));
     fails("ENAMETOOLONG", await u.symlink("x".repeat(4096), "too-long"));
     fails("ENAMETOOLONG", await u.stat("l10"));
   },
