@@ -73,11 +73,9 @@ async function checksums(dir: string): Promise<Map<string, string>> {
     ["find", ".", "-type", "f", "-exec", "sha256sum", "-z", "{}", "+"],
     { cwd: dir, timeoutMs: 120_000 },
   );
-  return new Map(
-    sums.stdout.split("\0").slice(0, -1).map((
-      line,
-    ) => [line.slice(64 + 2 + "./".length), line.slice(0, 64)]),
-  );
+  // A line is the sum in hexadecimal, two blanks and the path as find gave it.
+  const lines = sums.stdout.split("\0").slice(0, -1);
+  return new Map(lines.map((line) => [line.slice(64 + 2 + "./".length), line.slice(0, 64)]));
 }
 
 /** The extended attributes of every file that has some, one file a line. */
