@@ -55,7 +55,6 @@ export interface RegionSizes {
   regionBytes: number;
 }
 
-const INODE_COUNT_MIN = 1024;
 /** Keeps every record's first word below 2^31, where typed arrays are fast. */
 export const INODE_COUNT_LIMIT = 20_000_000;
 /** Block numbers have 31 bits (the top one marks unwritten blocks). */
@@ -74,7 +73,7 @@ export function regionSizes(o: { sizeBytes: number; inodeCountMax?: number }): R
   const blockCountMax = Math.ceil(o.sizeBytes / BLOCK_BYTES) + 1;
   const inodeCountMax = 1 + Math.min(
     INODE_COUNT_LIMIT,
-    Math.max(INODE_COUNT_MIN, Math.ceil(o.inodeCountMax ?? blockCountMax)),
+    Math.max(1, Math.ceil(o.inodeCountMax ?? blockCountMax)),
   );
   return arrange(inodeCountMax, inodeCountMax * SLOTS_PER_INODE, blockCountMax);
 }

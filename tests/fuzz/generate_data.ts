@@ -95,6 +95,10 @@ function seek(g: Generator): void {
   const whence = g.random.pick([SEEK.SET, SEEK.SET, SEEK.CUR, SEEK.END, SEEK.DATA, SEEK.HOLE]);
   const sign = whence !== SEEK.SET && g.random.chance(0.3) ? -1 : 1;
   g.emit("lseek", [slot, sign * offset(g), whence], "offset");
+  // Holes may differ (see compare.ts), what is read later may not.
+  if (whence === SEEK.DATA || whence === SEEK.HOLE) {
+    g.emit("lseek", [slot, offset(g), SEEK.SET], "offset");
+  }
 }
 
 /** ZERO_RANGE is left out: tmpfs has none. */

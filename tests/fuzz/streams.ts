@@ -37,6 +37,7 @@ export class StreamWatch {
 
   tell(mark: number): void {
     if (this.valid) this.#marks.set(mark, new Map(this.#seen));
+    else this.#marks.delete(mark);
   }
 
   seek(mark: number): void {
