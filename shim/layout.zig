@@ -61,6 +61,10 @@ pub const Superblock = extern struct {
     inode_dirty: u32,
     slot_dirty: u32,
     block_dirty: u32,
+    // Records below which the sets' words have memory; behind them everything is free and no word may be touched.
+    inode_held: u32,
+    slot_held: u32,
+    block_held: u32,
 
     /// Core lock: 0 free, 1 held, 2 held and somebody waits (futex).
     lock: u32,
@@ -77,7 +81,7 @@ pub const Superblock = extern struct {
     request_count: u64,
     /// Set when formatting is complete: an object without it is a torn one.
     formatted: u32,
-    reserved: [8]u32,
+    reserved: [5]u32,
 };
 
 pub const Inode = extern struct {

@@ -43,11 +43,11 @@ class Check {
   readonly #directories: Uint32Array;
 
   constructor(private readonly fs: FileSystem) {
-    this.#slotReached = new Uint8Array(fs.slotPool.count);
-    this.#blockReached = new Uint8Array(fs.blockPool.count);
-    this.#links = new Uint32Array(fs.inodePool.count);
-    this.#entries = new Uint32Array(fs.inodePool.count);
-    this.#directories = new Uint32Array(fs.inodePool.count);
+    this.#slotReached = new Uint8Array(fs.slotPool.held);
+    this.#blockReached = new Uint8Array(fs.blockPool.held);
+    this.#links = new Uint32Array(fs.inodePool.held);
+    this.#entries = new Uint32Array(fs.inodePool.held);
+    this.#directories = new Uint32Array(fs.inodePool.held);
   }
 
   say(text: string): void {
@@ -78,20 +78,22 @@ class Check {
 
   /** The sets' own trees, the counters, and dirty chunks being free. */
   #pool(name: string, pool: Pool): void {
-    for (const problem of pool.free.check(`${name}, free set`)) this.say(problem);
-    for (const problem of pool.dirty.check(`${name}, dirty set`)) this.say(problem);
-    let free = 0;
-    for (let i = pool.free.first(0); i >= 0; i = pool.free.first(i + 1)) free++;
+    const dirtyEnd = Math.ceil(pool.held / pool.chunkCount);
+    for (const problem of pool.free.check(`${name}, free set`, pool.held)) this.say(problem);
+    for (const problem of pool.dirty.check(`${name}, dirty set`, dirtyEnd)) this.say(problem);
+    let used = 0;
+    for (const _ of allocated(pool)) used++;
     if (pool.free.has(0)) this.say(`${name}: record 0 is free`);
-    if (pool.count - 1 - free !== pool.used) {
-      this.say(`${name}: ${pool.count - 1 - free} records in use, the counter says ${pool.used}`);
+    if (used !== pool.used) {
+      this.say(`${name}: ${used} records in use, the counter says ${pool.used}`);
     }
     let dirty = 0;
-    for (let i = pool.dirty.first(0); i >= 0; i = pool.dirty.first(i + 1)) {
+    for (let i = pool.dirty.first(0); i >= 0 && i < dirtyEnd;) {
       dirty++;
       const first = i * pool.chunkCount;
       const length = Math.min(pool.chunkCount, pool.count - first);
       if (pool.free.run(first, length) !== length) this.say(`${name}: dirty chunk ${i} is in use`);
+      i = i + 1 < dirtyEnd ? pool.dirty.first(i + 1) : -1;
     }
     if (dirty !== pool.dirtyCount) {
       this.say(`${name}: ${dirty} dirty chunks, the counter says ${pool.dirtyCount}`);
@@ -102,14 +104,14 @@ class Check {
   #hashChains(): void {
     const { fs } = this;
     const { buckets, slots } = fs.region;
-    const seen = new Uint8Array(fs.slotPool.count);
+    const seen = new Uint8Array(fs.slotPool.held);
     for (let bucket = 0; bucket < buckets.length; bucket++) {
       for (
         let slot = buckets[bucket];
         slot !== 0;
         slot = slots[slot * DENTRY_WORDS + DENTRY_NEXT]
       ) {
-        if (slot >= fs.slotPool.count) {
+        if (slot >= fs.slotPool.held) {
           this.say(`bucket ${bucket} names the impossible dentry ${slot}`);
           break;
         }
@@ -176,7 +178,7 @@ class Check {
   }
 
   #reach(slot: number, owner: string): boolean {
-    if (slot >= this.fs.slotPool.count || this.fs.slotPool.free.has(slot)) {
+    if (slot >= this.fs.slotPool.held || this.fs.slotPool.free.has(slot)) {
       this.say(`${owner} refers to slot ${slot}, which is free or impossible`);
       return false;
     }
@@ -236,7 +238,7 @@ class Check {
     let dataBlocks = 0;
     const size = fs.inodes.size(ino);
     fs.map.visit(ino, (block, data, index) => {
-      if (block === 0 || block >= fs.blockPool.count || fs.blockPool.free.has(block)) {
+      if (block === 0 || block >= fs.blockPool.held || fs.blockPool.free.has(block)) {
         return this.say(`${owner} refers to block ${block}, which is free or impossible`);
       }
       if (this.#blockReached[block]++) this.say(`${owner}: block ${block} belongs to two places`);
@@ -285,14 +287,12 @@ class Check {
   }
 }
 
-/** The records in use. */
+/** The records in use, without record 0. Looks at no word of the set behind those that have memory. */
 function* allocated(pool: Pool): Generator<number> {
-  let next = pool.free.first(0);
-  for (let i = 1; i < pool.count; i++) {
-    if (i > next && next >= 0) next = pool.free.first(i);
-    if (i !== next) yield i;
-    // Behind the last record in use everything is free: skip the run.
-    else i += pool.free.run(i, pool.count) - 1;
+  for (let i = 1; i < pool.held; i++) {
+    const free = pool.free.run(i, pool.held - i);
+    i += free;
+    if (i < pool.held) yield i;
   }
 }
 

@@ -25,9 +25,13 @@ import {
 
 /** Blocks whose memory is taken together, so that small files do not cost a system call each. */
 const RESERVE_AHEAD = 32;
+/** Records whose bits are looked at behind the one to be taken, at most; and how many get memory for theirs at once. */
+const SETS_MARGIN = 1 << 14;
+const SETS_STEP = 1 << 20;
 
 /** The counters of the three pools stand in the same order, this many words apart. */
 const DIRTY_AFTER_USED = 3;
+const HELD_AFTER_USED = 6;
 
 export class Pool {
   readonly free: IntegerSet;
@@ -93,15 +97,18 @@ export class Pool {
   }
 
   format(): void {
+    const hasRoom = this.#holdSets(0) && (this.chunkCount === 1 || this.#reserve(0, 1));
+    if (!hasRoom) throw new RegionError("/dev/shm has no room for the first files");
     this.free.format();
     this.free.delete(0);
-    if (this.chunkCount > 1 && !this.#reserve(0, 1)) {
-      throw new RegionError("/dev/shm has no room for the first files");
-    }
   }
 
   get used(): number {
     return this.#superblock[this.usedWord];
+  }
+  /** Records below which the sets may be looked at; all behind them are free. */
+  get held(): number {
+    return this.#superblock[this.usedWord + HELD_AFTER_USED];
   }
   get available(): number {
     return this.count - 1 - this.used;
@@ -113,10 +120,27 @@ export class Pool {
   /** The lowest free record, or 0 when there is none. Its bytes are whatever they were. */
   allocate(): number {
     const record = this.free.first(0);
-    if (record < 0 || !this.#hold(record)) return 0;
+    if (record < 0 || !this.#holdSets(record) || !this.#hold(record)) return 0;
     this.free.delete(record);
     this.#superblock[this.usedWord]++;
     return record;
+  }
+
+  /**
+   * Takes memory for the sets' words around `record` and well ahead: records are handed out from the lowest on,
+   * so nobody looks far behind the highest one ever used.
+   */
+  #holdSets(record: number): boolean {
+    if (this.held >= Math.min(this.count, record + SETS_MARGIN)) return true;
+    const end = Math.min(this.count, record + SETS_STEP);
+    for (const set of [this.free, this.dirty]) {
+      const count = set === this.free ? end : Math.ceil(end / this.chunkCount);
+      for (const { offsetBytes, lengthBytes } of set.spans(count)) {
+        if (!this.#region.reserve(offsetBytes, lengthBytes)) return false;
+      }
+    }
+    this.#superblock[this.usedWord + HELD_AFTER_USED] = end;
+    return true;
   }
 
   /** Makes sure that the lowest free record's chunk has memory and is not dirty any more. @returns false when there is none */
@@ -150,7 +174,7 @@ export class Pool {
    */
   allocateRun(near: number, max: number): number {
     const start = near > 0 && near < this.count && this.free.has(near) ? near : this.free.first(0);
-    if (start < 0) return 0;
+    if (start < 0 || !this.#holdSets(start)) return 0;
     let length = this.free.run(start, max);
     for (let i = 0; i < length; i++) {
       if (

@@ -99,7 +99,8 @@ export function fallocate(x: Exchange): number {
   if (!keepSize && offset + length > fs.inodes.size(nodeid)) {
     fs.inodes.setSize(nodeid, offset + length);
   }
-  fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
+  // The request does not say whether the caller may keep set-ID bits (CAP_FSETID): root may.
+  if (x.uid !== 0) fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   fs.inodes.touch(nodeid, MTIME | CTIME);
   return 0;
 }
@@ -124,7 +125,7 @@ export function copyFileRange(x: Exchange): number {
   if (copied > 0) {
     // A kernel that caches would not learn of it.
     if (x.cache === "none") fs.inodes.touchAtime(nodeid);
-    fs.attributes.dropPrivileges(target, x.mayKeepSetgid(target));
+    if (x.uid !== 0) fs.attributes.dropPrivileges(target, x.mayKeepSetgid(target));
     fs.inodes.touch(target, MTIME | CTIME);
   }
   x.replyWords[OUT_BODY] = copied;

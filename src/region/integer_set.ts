@@ -41,6 +41,16 @@ export class IntegerSet {
     }
   }
 
+  /** Where the words for the integers below `count`, and each level's last one, lie in the buffer. */
+  *spans(count: number): Generator<{ offsetBytes: number; lengthBytes: number }> {
+    let words = count;
+    for (const level of this.#levels) {
+      words = Math.ceil(words / 32);
+      yield { offsetBytes: level.byteOffset, lengthBytes: words * 4 };
+      yield { offsetBytes: level.byteOffset + level.byteLength - 4, lengthBytes: 4 };
+    }
+  }
+
   has(i: number): boolean {
     return (((this.#levels[0][i >>> 5] ^ this.#flip) >>> (i & 31)) & 1) === 1;
   }
@@ -120,12 +130,14 @@ export class IntegerSet {
     return Math.min(length, max);
   }
 
-  /** Every violation of the invariant, as text. */
-  check(name: string): string[] {
+  /** Every violation of the invariant, as text, looking only at words for integers below `end`. */
+  check(name: string, end = this.count): string[] {
     const problems: string[] = [];
+    let words = end;
     for (let n = 1; n < this.#levels.length; n++) {
       const below = this.#levels[n - 1];
-      for (let i = 0; i < below.length; i++) {
+      words = Math.ceil(words / 32);
+      for (let i = 0; i < words; i++) {
         const shown = ((this.#levels[n][i >>> 5] ^ this.#flip) >>> (i & 31)) & 1;
         if ((shown === 1) !== ((below[i] ^ this.#flip) !== 0)) {
           problems.push(`${name}: level ${n} bit ${i} is ${shown}, the word below says otherwise`);

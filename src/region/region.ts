@@ -181,8 +181,11 @@ export class Region implements Disposable {
       throw new RegionError(`cannot create the shared-memory object ${name}: ${checked.text(fd)}`);
     }
     const region = Region.#mapped(name, fd, sizes, "create");
-    // Superblock, sets and buckets are touched here and there; all else is reserved by the pools.
-    if (!region.reserve(0, sizes.inodePage * PAGE_BYTES)) {
+    // Superblock and buckets are touched here and there; all else is reserved by the pools.
+    const bucketBytes = (sizes.inodePage - sizes.bucketPage) * PAGE_BYTES;
+    if (
+      !region.reserve(0, PAGE_BYTES) || !region.reserve(sizes.bucketPage * PAGE_BYTES, bucketBytes)
+    ) {
       region.unlink();
       region[Symbol.dispose]();
       throw new RegionError(

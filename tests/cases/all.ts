@@ -5,6 +5,7 @@
 import type { Case } from "./case.ts";
 import { aclCases } from "./families/acls.ts";
 import { attributeCases } from "./families/attributes.ts";
+import { descriptorCases } from "./families/descriptors.ts";
 import { directoryCases } from "./families/directories.ts";
 import { fileCases } from "./families/files.ts";
 import { limitCases } from "./families/limits.ts";
@@ -13,6 +14,8 @@ import { lockCases } from "./families/locks.ts";
 import { lookupCases } from "./families/lookup.ts";
 import { memoryCases } from "./families/memory.ts";
 import { namespaceCases } from "./families/namespace.ts";
+import { openingCases } from "./families/opening.ts";
+import { parentCases } from "./families/parents.ts";
 import { permissionCases } from "./families/permissions.ts";
 import { sparseCases } from "./families/sparse.ts";
 import { specialCases } from "./families/special.ts";
@@ -20,9 +23,12 @@ import { xattrCases } from "./families/xattrs.ts";
 
 export const cases: Case[] = [
   ...lookupCases,
+  ...descriptorCases,
   ...namespaceCases,
+  ...parentCases,
   ...attributeCases,
   ...linkCases,
+  ...openingCases,
   ...fileCases,
   ...sparseCases,
   ...memoryCases,

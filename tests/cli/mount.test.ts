@@ -209,7 +209,8 @@ mountTest("a mount larger than memory is possible, because it is sparse", async 
   await using m = mountPoint();
   await btfuseOk(["mount", "--size=8T", "--name", m.name, m.dir]);
   Deno.writeTextFileSync(`${m.dir}/file`, "text");
-  assert((Deno.statSync(m.object).blocks ?? 0) * 512 < 2 ** 20);
+  // Mostly the dentry hash, whose size goes with the machine's memory.
+  assert((Deno.statSync(m.object).blocks ?? 0) * 512 < 2 ** 26);
 });
 
 mountTest("a daemon that hangs at its start is taken down again", async () => {

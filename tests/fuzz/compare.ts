@@ -5,6 +5,7 @@
 import { decodeEntries, decodeStrings, type Entry, errnoName, S, SEEK } from "../support/agent.ts";
 import type { Answer } from "../support/agent_process.ts";
 import { blocksMayDiffer, timesMayDiffer } from "./allowed.ts";
+import { SLOT_FIRST, SOURCE_SLOT } from "./layout.ts";
 import type { Kind } from "./model.ts";
 import type { Op } from "./operation.ts";
 import { StreamWatch } from "./streams.ts";
@@ -113,7 +114,7 @@ export class Comparer {
     const found = new Map<number, Kind>();
     for (const [key, { isDirectory }] of this.#slots) {
       const [at, slot] = key.split(":").map(Number);
-      if (at === door && slot !== undefined && slot > 0) {
+      if (at === door && slot !== undefined && slot >= SLOT_FIRST && slot !== SOURCE_SLOT) {
         found.set(slot, isDirectory ? "directory" : "file");
       }
     }

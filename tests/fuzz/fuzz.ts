@@ -4,7 +4,8 @@
  * @module
  */
 import { Comparer, type Rules } from "./compare.ts";
-import { Generator, WORK_FROM_BASE } from "./generate.ts";
+import { Generator } from "./generate.ts";
+import { WORK_FROM_BASE } from "./layout.ts";
 import { type Op, showOp } from "./operation.ts";
 import { minimise } from "./minimise.ts";
 import type { Side } from "./side.ts";

@@ -2,23 +2,24 @@
  * Makes random operations. The same seed and the same surveys give the same operations.
  * @module
  */
-import { AT, O, RENAME, S, UTIME_NOW, UTIME_OMIT, XATTR } from "../support/agent.ts";
+import { AT, O, RENAME, S } from "../support/agent.ts";
 import type { Argument } from "../support/agent_process.ts";
+import { attributeOperations } from "./generate_attributes.ts";
 import { dataOperations } from "./generate_data.ts";
 import { directoryOperations } from "./generate_directories.ts";
+import {
+  BASE_FROM_WORK,
+  ROOT_SLOT,
+  SLOT_COUNT,
+  SLOT_FIRST,
+  SOURCE_BYTES,
+  SOURCE_PATH,
+  SOURCE_SLOT,
+} from "./layout.ts";
 import { type Kind, Model } from "./model.ts";
 import type { Comparison, Op } from "./operation.ts";
 import { pickProfile, type Profile } from "./profile.ts";
 import { Random } from "./random.ts";
-
-/** Operations start several levels down, so that ".." cannot leave what the survey sees. */
-export const WORK_FROM_BASE = "up1/up2/up3/work";
-export const BASE_FROM_WORK = "../../../..";
-
-/** Descriptor slots; the first holds the starting directory and stays. */
-export const ROOT_SLOT = 0;
-const SLOT_FIRST = 1;
-const SLOT_COUNT = 16;
 
 const USERS: readonly (readonly [uid: number, gid: number, groups: readonly number[]])[] = [
   [0, 0, []],
@@ -26,21 +27,6 @@ const USERS: readonly (readonly [uid: number, gid: number, groups: readonly numb
   [1001, 1000, [5000]],
   [1002, 1002, [5000, 6000]],
 ];
-const IDS = [0, 1000, 1001, 1002, 5000, 6000];
-const ACL_ACCESS = "system.posix_acl_access";
-const ACL_DEFAULT = "system.posix_acl_default";
-export const XATTR_NAMES = [
-  "user.a",
-  "user.b",
-  "user.long-name",
-  "trusted.t",
-  "security.s",
-  "unknown.x",
-  ACL_ACCESS,
-];
-
-/** Seconds that `utimensat` sets: none of them can be a time at which a test runs. */
-const TIMES = [0, 1, 1_000_000_000, 1_100_000_000, 2_208_988_800, 3_000_000_000, -5];
 
 type Maker = (g: Generator) => void;
 
@@ -56,13 +42,8 @@ const MAKERS: readonly (readonly [weight: number, maker: Maker])[] = [
   [3, (g) => g.rmdir()],
   [8, (g) => g.rename()],
   [1, (g) => g.tmpfile()],
-  [8, (g) => g.look()],
-  [5, (g) => g.chmod()],
-  [4, (g) => g.chown()],
-  [5, (g) => g.utimens()],
-  [4, (g) => g.xattr()],
-  [2, (g) => g.acl()],
   [3, (g) => g.process()],
+  ...attributeOperations,
   ...dataOperations,
   ...directoryOperations,
 ];
@@ -75,6 +56,7 @@ export class Generator {
   readonly profile: Profile;
   /** For each process: slots believed to be open. */
   readonly slots: Map<number, Kind>[];
+  #prepared = false;
   #ops: Op[] = [];
   #door = 0;
 
@@ -87,6 +69,7 @@ export class Generator {
   /** About `count` operations and a survey at their end, after which the acting user is root again. */
   chunk(count: number): Op[] {
     this.#ops = [];
+    if (!this.#prepared) this.#prepare();
     while (this.#ops.length < count) {
       // Stretches of operations by one process: changing costs an exchange.
       if (this.doorCount > 1 && this.random.chance(0.05)) {
@@ -104,6 +87,16 @@ export class Generator {
     this.calm();
     this.emit("survey", [BASE_FROM_WORK], "survey");
     return this.#ops;
+  }
+
+  #prepare(): void {
+    this.#prepared = true;
+    for (this.#door = 0; this.#door < this.doorCount; this.#door++) {
+      this.emit("openat", [AT.FDCWD, SOURCE_PATH, O.CREAT | O.RDWR, 0o600, SOURCE_SLOT]);
+      this.emit("fstat", [SOURCE_SLOT], "stat");
+      this.emit("pwrite", [SOURCE_SLOT, { pattern: 99, length: SOURCE_BYTES }, 0]);
+    }
+    this.#door = 0;
   }
 
   emit(name: string, args: Argument[], compare: Comparison = "all"): void {
@@ -303,109 +296,6 @@ export class Generator {
     const to = this.fresh();
     this.emit("linkat", [slot, "", AT.FDCWD, to, AT.EMPTY_PATH]);
     this.model.add(to, "file");
-  }
-
-  look(): void {
-    const path = this.random.chance(0.8) ? this.existing() : this.fresh();
-    const flags = this.random.chance(0.6) ? AT.SYMLINK_NOFOLLOW : 0;
-    switch (this.random.int(6)) {
-      case 0:
-        return this.emit("fstat", [this.slot()], "stat");
-      case 1:
-        return this.emit("statx", [AT.FDCWD, path, flags, 0x7ff], "statx");
-      case 2:
-        return this.emit("faccessat", [
-          AT.FDCWD,
-          path,
-          this.random.int(8),
-          this.random.chance(0.5) ? AT.EACCESS : 0,
-        ]);
-      case 3:
-        return this.emit("readlinkat", [AT.FDCWD, this.existing("link"), 4096]);
-      default:
-        return this.emit("fstatat", [AT.FDCWD, path, flags], "stat");
-    }
-  }
-
-  chmod(): void {
-    if (this.random.chance(0.2)) this.emit("fchmod", [this.slot(), this.mode()]);
-    else this.emit("fchmodat", [AT.FDCWD, this.existing(), this.mode(), 0]);
-  }
-
-  chown(): void {
-    const [uid, gid] = [this.random.pick([-1, ...IDS]), this.random.pick([-1, ...IDS])];
-    if (this.random.chance(0.2)) return this.emit("fchown", [this.slot(), uid, gid]);
-    const flags = this.random.chance(0.3) ? AT.SYMLINK_NOFOLLOW : 0;
-    this.emit("fchownat", [AT.FDCWD, this.existing(), uid, gid, flags]);
-  }
-
-  utimens(): void {
-    const time = () => [
-      this.random.pick(TIMES),
-      this.random.pick([0, 1, 999_999_999, 123_456_789, UTIME_NOW, UTIME_OMIT]),
-    ];
-    const times = [...time(), ...time()];
-    const useNull = this.random.chance(0.1) ? 1 : 0;
-    if (this.random.chance(0.2)) return this.emit("futimens", [this.slot(), ...times, useNull]);
-    const flags = this.random.chance(0.3) ? AT.SYMLINK_NOFOLLOW : 0;
-    this.emit("utimensat", [AT.FDCWD, this.existing(), ...times, flags, useNull]);
-  }
-
-  xattr(): void {
-    const [path, name] = [this.existing(), this.random.pick(XATTR_NAMES)];
-    const follow = this.random.chance(0.7) ? 1 : 0;
-    const value = {
-      pattern: this.random.int(1000),
-      length: this.random.skewed(this.random.chance(0.1) ? 8000 : 100),
-    };
-    const flags = this.random.pick([0, 0, 0, XATTR.CREATE, XATTR.REPLACE]);
-    switch (this.random.int(7)) {
-      case 0:
-      case 1:
-        return this.emit("setxattr", [
-          path,
-          name === ACL_ACCESS ? "user.c" : name,
-          value,
-          flags,
-          follow,
-        ]);
-      case 2:
-        return this.emit("fsetxattr", [this.slot(), "user.f", value, flags]);
-      case 3:
-        return this.emit("getxattr", [path, name, this.random.pick([0, 10, 65536]), follow]);
-      case 4:
-        return this.emit("listxattr", [path, this.random.pick([0, 10, 65536]), follow], "names");
-      case 5:
-        return this.emit("flistxattr", [this.slot(), 65536], "names");
-      default:
-        return this.emit("removexattr", [path, name, follow]);
-    }
-  }
-
-  acl(): void {
-    const path = this.existing(this.random.chance(0.5) ? "directory" : undefined);
-    const name = this.random.chance(0.4) ? ACL_DEFAULT : ACL_ACCESS;
-    if (this.random.chance(0.15)) return this.emit("removexattr", [path, name, 1]);
-    const named = this.random.pick([[], [[2, 1000]], [[2, 1001], [2, 1002]], [[8, 5000]], [[
-      2,
-      1002,
-    ], [8, 1000]]]);
-    const entries = [
-      [1, -1],
-      ...named.filter(([tag]) => tag === 2),
-      [4, -1],
-      ...named.filter(([tag]) => tag === 8),
-    ];
-    if (named.length > 0 || this.random.chance(0.3)) entries.push([16, -1]);
-    entries.push([32, -1]);
-    const view = new DataView(new ArrayBuffer(4 + entries.length * 8));
-    view.setUint32(0, 2, true);
-    entries.forEach(([tag = 0, id = 0], index) => {
-      view.setUint16(4 + index * 8, tag, true);
-      view.setUint16(6 + index * 8, this.random.chance(0.6) ? 7 : this.random.int(8), true);
-      view.setInt32(8 + index * 8, id, true);
-    });
-    this.emit("setxattr", [path, name, new Uint8Array(view.buffer), 0, 1]);
   }
 
   /** Who acts, with which umask and by which of several equal functions; now and then from another directory. */

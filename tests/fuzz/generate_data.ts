@@ -4,6 +4,7 @@
  */
 import { AT, F, FALLOC, O, SEEK } from "../support/agent.ts";
 import type { Generator } from "./generate.ts";
+import { SOURCE_SLOT } from "./layout.ts";
 
 const TIB = 2 ** 40;
 
@@ -75,7 +76,12 @@ export const dataOperations: readonly (readonly [weight: number, make: (g: Gener
     [
       1,
       (g) =>
-        g.emit("sendfile", [g.slot(), g.slot(), g.random.chance(0.5) ? -1 : offset(g), count(g)]),
+        g.emit("sendfile", [
+          g.slot(),
+          SOURCE_SLOT,
+          g.random.chance(0.5) ? -1 : offset(g),
+          count(g),
+        ]),
     ],
     [1, (g) => g.emit(g.random.pick(["fsync", "fdatasync"]), [g.slot()])],
     [2, (g) => g.emit("mapOnce", [g.slot(), offset(g), data(g)])],

@@ -36,7 +36,11 @@ export function showOp(op: Op): string {
     if (arg instanceof Uint8Array) {
       return `[${arg.length > 24 ? `${arg.length} bytes` : arg.join(" ")}]`;
     }
-    if (typeof arg === "string" && arg.length > 60) return `"${arg.slice(0, 20)}…" (${arg.length})`;
+    if (typeof arg === "string" && arg.length > 90) {
+      return `${
+        JSON.stringify(`${arg.slice(0, 10)}…${arg.slice(-40)}`)
+      } (${arg.length} characters)`;
+    }
     if (typeof arg === "object" && "pattern" in arg) {
       return `${arg.length} bytes of pattern ${arg.pattern}`;
     }

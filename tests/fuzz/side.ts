@@ -4,7 +4,7 @@
  */
 import { Agent, ok } from "../support/agent.ts";
 import type { Answer } from "../support/agent_process.ts";
-import { ROOT_SLOT, WORK_FROM_BASE } from "./generate.ts";
+import { ROOT_SLOT, WORK_FROM_BASE } from "./layout.ts";
 import { encode, type Op } from "./operation.ts";
 
 const O_RDONLY_DIRECTORY = 0o200000;
