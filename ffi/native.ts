@@ -20,8 +20,10 @@ const symbols = {
   bt_region_stat: { parameters: ["i32", "buffer"], result: "i32" },
   /** double bt_region_data_bytes(int fd, uint64_t from, uint64_t to): bytes that take memory */
   bt_region_data_bytes: { parameters: ["i32", "u64", "u64"], result: "f64" },
-  /** int bt_process_exists(int pid): 1 or 0 */
-  bt_process_exists: { parameters: ["i32"], result: "i32" },
+  /** int bt_region_lock(int fd): 0, or -EWOULDBLOCK */
+  bt_region_lock: { parameters: ["i32"], result: "i32" },
+  /** int bt_region_unlock(int fd) */
+  bt_region_unlock: { parameters: ["i32"], result: "i32" },
   /** int bt_close(int fd) */
   bt_close: { parameters: ["i32"], result: "i32" },
   /** int bt_futex_wait(uint64_t address, uint32_t expected, uint32_t timeout_ms) */

@@ -68,7 +68,8 @@ pub const Superblock = extern struct {
 
     /// Core lock: 0 free, 1 held, 2 held and somebody waits (futex).
     lock: u32,
-    lock_pid: u32,
+    /// Not 0 while `btfuse check` wants everybody to wait: its token.
+    pause: u32,
 
     owner_pid: u32,
     /// Field 22 of /proc/PID/stat: with the pid it names one process for ever.

@@ -59,7 +59,11 @@ export fn bt_region_unmap(address: u64, bytes: u64) i32 {
 
 /// Takes memory for a range, so that touching it later cannot fail (SIGBUS) when the machine has none left.
 export fn bt_region_reserve(fd: i32, offset: u64, bytes: u64) i32 {
-    return result(linux.fallocate(fd, 0, @intCast(offset), @intCast(bytes)));
+    const interrupted = -@as(i32, @intFromEnum(linux.E.INTR));
+    while (true) {
+        const rc = result(linux.fallocate(fd, 0, @intCast(offset), @intCast(bytes)));
+        if (rc != interrupted) return rc;
+    }
 }
 
 export fn bt_region_punch(fd: i32, offset: u64, bytes: u64) i32 {
@@ -93,10 +97,15 @@ export fn bt_futex_wake(address: u64, count: u32) i32 {
     return result(linux.futex_3arg(word, .{ .cmd = .WAKE, .private = false }, count));
 }
 
-/// 1 when the process exists (also when it is not ours to signal), else 0.
-export fn bt_process_exists(pid: i32) i32 {
-    const rc = result(linux.syscall2(.kill, @as(usize, @intCast(pid)), 0));
-    return @intFromBool(rc == 0 or rc == -@as(i32, @intFromEnum(linux.E.PERM)));
+/// flock(2), exclusive, without waiting. The lock goes with the descriptor, so also with a killed process.
+export fn bt_region_lock(fd: i32) i32 {
+    const exclusive_nonblocking = 2 | 4;
+    return result(linux.syscall2(.flock, @as(usize, @intCast(fd)), exclusive_nonblocking));
+}
+
+export fn bt_region_unlock(fd: i32) i32 {
+    const unlock = 8;
+    return result(linux.syscall2(.flock, @as(usize, @intCast(fd)), unlock));
 }
 
 /// Bytes of [from, to) that take memory, or a negative errno. Moves the descriptor's offset.

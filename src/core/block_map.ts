@@ -115,16 +115,6 @@ export class BlockMap {
     return this.locate(ino, index, false) ? this.words[this.at] : 0;
   }
 
-  /** Map blocks that `locate(…, true)` may need at most, to ask for room beforehand. */
-  mapBlocksFor(index: number, count: number): number {
-    let blocks = 1;
-    for (let level = 1; level < COVER.length; level++) {
-      blocks += Math.ceil((index % COVER[level] + count) / COVER[level]);
-      if (index + count <= COVER[level]) break;
-    }
-    return blocks;
-  }
-
   /** Frees the blocks of the indexes from `from` (included) to `to` (excluded, may be Infinity). */
   release(ino: number, from: number, to: number): void {
     const { inodes } = this.region;
@@ -139,9 +129,23 @@ export class BlockMap {
         this.#free(root);
         inodes[base + INODE_MAP_ROOT] = 0;
         inodes[base + INODE_MAP_HEIGHT] = 0;
-      }
+      } else this.#shrink(base);
     }
     this.#flush();
+  }
+
+  /** Takes away roots of which only the first entry is used. */
+  #shrink(base: number): void {
+    const { inodes } = this.region;
+    while (inodes[base + INODE_MAP_HEIGHT] > 1) {
+      const root = inodes[base + INODE_MAP_ROOT];
+      const words = this.region.words(root);
+      const start = this.region.wordIndex(root);
+      for (let i = 1; i < MAP_FANOUT; i++) if (words[start + i] !== 0) return;
+      inodes[base + INODE_MAP_ROOT] = words[start];
+      inodes[base + INODE_MAP_HEIGHT]--;
+      this.#free(root);
+    }
   }
 
   #releaseEntry(words: Uint32Array, at: number, base: number): void {

@@ -189,7 +189,7 @@ class Check {
     return true;
   }
 
-  /** A chain that holds `bytes` bytes (undefined: as many as it says). */
+  /** A chain that holds `bytes` bytes. */
   #chain(first: number, bytes: number | undefined, owner: string): void {
     const { slots } = this.fs.region;
     let count = 0;
@@ -211,7 +211,12 @@ class Check {
     const owner = `inode ${ino}`;
     const mode = fs.inodes.mode(ino);
     if (mode === 0) return this.say(`${owner} is in use but empty`);
-    this.#chain(fs.inodes.get(ino, INODE_XATTR_SLOT), undefined, owner);
+    const xattrSlot = fs.inodes.get(ino, INODE_XATTR_SLOT);
+    if (xattrSlot !== 0 && xattrSlot < fs.slotPool.held) {
+      this.#chain(xattrSlot, fs.xattrs.totalBytes(ino), owner);
+    } else if (xattrSlot !== 0) {
+      this.say(`${owner} has its attributes in the impossible slot ${xattrSlot}`);
+    }
     if ((mode & S_IFMT) === S_IFLNK) {
       const slot = fs.inodes.get(ino, INODE_TARGET_SLOT);
       if (slot !== 0) this.#chain(slot, fs.inodes.size(ino), owner);

@@ -1,27 +1,60 @@
 /**
- * The core lock: one writer of metadata at a time, across workers and processes. Held for one
- * operation (microseconds), never across a system call, except by `btfuse check`, which stops the file system
- * while it looks. A futex word in the superblock: 0 free, 1 held, 2 held and somebody waits.
+ * The core lock: one thread of the daemon at a time works on the metadata. A futex word in the superblock: 0 free, 1
+ * held, 2 held and somebody waits. Held for one operation (microseconds). The only system calls under it take
+ * memory for records or give it back, which is bounded and what a page fault would do as well.
+ *
+ * Other processes never take it. `btfuse check` wants the file system to stand still, and may be killed or stopped
+ * at any moment: it locks the shared-memory object with flock(2), which ends with it whatever happens, and puts a
+ * token into the superblock's pause word. Whoever acquires the core lock looks at that word and waits.
  */
 import { native } from "../../ffi/native.ts";
-import type { Region } from "../region/region.ts";
-import { SUPER_LOCK, SUPER_LOCK_PID } from "../region/layout.gen.ts";
+import { type Region, RegionError } from "../region/region.ts";
+import { SUPER_LOCK, SUPER_PAUSE } from "../region/layout.gen.ts";
 
 const SPINS = 200;
-const WAIT_MS = 100;
+const WAIT_MS = 20;
+/** A checker that takes longer (it was stopped, perhaps) is no longer waited for. */
+const PAUSE_MS_MAX = 30_000;
+/** The longest operation there is takes less. */
+const STANDSTILL_MS_MAX = 5_000;
+
+function lockWords(region: Region): Int32Array {
+  return new Int32Array(region.superblock.buffer, 0, 256);
+}
+
+function wordAddress(region: Region, word: number): bigint {
+  return region.address + BigInt(word * 4);
+}
 
 export class CoreLock {
   #words: Int32Array;
-  #address: bigint;
 
-  constructor(region: Region) {
-    this.#words = new Int32Array(region.superblock.buffer, 0, 256);
-    this.#address = region.address + BigInt(SUPER_LOCK * 4);
+  constructor(private readonly region: Region) {
+    this.#words = lockWords(region);
   }
 
   acquire(): void {
-    if (Atomics.compareExchange(this.#words, SUPER_LOCK, 0, 1) !== 0) this.#contend();
-    this.#words[SUPER_LOCK_PID] = Deno.pid;
+    for (;;) {
+      if (Atomics.compareExchange(this.#words, SUPER_LOCK, 0, 1) !== 0) this.#contend();
+      if (Atomics.load(this.#words, SUPER_PAUSE) === 0) return;
+      this.release();
+      this.#waitForChecker();
+    }
+  }
+
+  /** False while somebody else holds it or the file system stands still. */
+  tryAcquire(): boolean {
+    if (Atomics.load(this.#words, SUPER_PAUSE) !== 0) return false;
+    if (Atomics.compareExchange(this.#words, SUPER_LOCK, 0, 1) !== 0) return false;
+    if (Atomics.load(this.#words, SUPER_PAUSE) === 0) return true;
+    this.release();
+    return false;
+  }
+
+  release(): void {
+    if (Atomics.exchange(this.#words, SUPER_LOCK, 0) === 2) {
+      native().bt_futex_wake(wordAddress(this.region, SUPER_LOCK), 1);
+    }
   }
 
   #contend(): void {
@@ -29,23 +62,50 @@ export class CoreLock {
       if (Atomics.compareExchange(this.#words, SUPER_LOCK, 0, 1) === 0) return;
     }
     while (Atomics.exchange(this.#words, SUPER_LOCK, 2) !== 0) {
-      native().bt_futex_wait(this.#address, 2, WAIT_MS);
-      this.#stealFromTheDead();
+      native().bt_futex_wait(wordAddress(this.region, SUPER_LOCK), 2, WAIT_MS);
     }
   }
 
-  /** A checker killed while it held the lock has changed nothing: the lock is simply free. */
-  #stealFromTheDead(): void {
-    const pid = this.#words[SUPER_LOCK_PID];
-    if (pid === 0 || pid === Deno.pid || native().bt_process_exists(pid) === 1) return;
-    Atomics.compareExchange(this.#words, SUPER_LOCK_PID, pid, 0) === pid &&
-      Atomics.store(this.#words, SUPER_LOCK, 0);
-  }
-
-  release(): void {
-    this.#words[SUPER_LOCK_PID] = 0;
-    if (Atomics.exchange(this.#words, SUPER_LOCK, 0) === 2) {
-      native().bt_futex_wake(this.#address, 1);
+  #waitForChecker(): void {
+    const { fd } = this.region;
+    const token = Atomics.load(this.#words, SUPER_PAUSE);
+    const end = performance.now() + PAUSE_MS_MAX;
+    while (token !== 0 && Atomics.load(this.#words, SUPER_PAUSE) === token) {
+      native().bt_futex_wait(wordAddress(this.region, SUPER_PAUSE), token, WAIT_MS);
+      const died = native().bt_region_lock(fd) === 0;
+      if (died || performance.now() > end) {
+        Atomics.compareExchange(this.#words, SUPER_PAUSE, token, 0);
+      }
+      if (died) native().bt_region_unlock(fd);
     }
+  }
+}
+
+/**
+ * Runs `look` while no thread of the daemon works on the region, for a process of its own.
+ * @throws {RegionError} another checker is at work, or the daemon did not wait
+ */
+export function whileStill<T>(region: Region, look: () => T): T {
+  if (region.fd < 0) return look();
+  const busy = new RegionError(
+    "another btfuse check is looking at it: try again when that is done",
+  );
+  if (native().bt_region_lock(region.fd) !== 0) throw busy;
+  const words = lockWords(region);
+  const token = crypto.getRandomValues(new Int32Array(1))[0] | 1;
+  try {
+    Atomics.store(words, SUPER_PAUSE, token);
+    const end = performance.now() + STANDSTILL_MS_MAX;
+    while (Atomics.load(words, SUPER_LOCK) !== 0) {
+      if (performance.now() > end) throw new RegionError("an operation on it does not end");
+      native().bt_futex_wait(wordAddress(region, SUPER_PAUSE), token, 1);
+    }
+    const result = look();
+    if (Atomics.load(words, SUPER_PAUSE) === token) return result;
+    throw new RegionError("the check took too long and changes went on: try again");
+  } finally {
+    Atomics.compareExchange(words, SUPER_PAUSE, token, 0);
+    native().bt_futex_wake(wordAddress(region, SUPER_PAUSE), 1000);
+    native().bt_region_unlock(region.fd);
   }
 }

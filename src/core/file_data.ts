@@ -151,8 +151,7 @@ export class FileData {
         map.release(ino, index, index + 1);
         return 0;
       }
-      run = region.windowRun(first, this.pool.runLength);
-      if (run < this.pool.runLength) this.pool.releaseRun(first + run, this.pool.runLength - run);
+      run = this.pool.runLength;
       for (let i = 0; i < run; i++) words[at + i] = first + i;
       this.inodes.set(ino, INODE_BLOCK_COUNT, this.inodes.get(ino, INODE_BLOCK_COUNT) + run);
       const end = Math.min(run * BLOCK_BYTES, skip + length);
@@ -233,27 +232,38 @@ export class FileData {
     if (offset + length > FILE_BYTES_MAX) return -EFBIG;
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.ceil((offset + length) / BLOCK_BYTES);
-    const missing = this.#holes(ino, from, to);
-    if (missing === 0) return 0;
-    if (missing + this.map.mapBlocksFor(from, to - from) > this.pool.available) {
-      // The bound on map blocks is generous; count exactly only when it matters.
-      if (missing > this.pool.available) return -ENOSPC;
-    }
-    for (let index = from; index < to; index++) {
-      if (!this.map.locate(ino, index, true)) return this.#undoReserve(ino, from, index);
-      const { words, at, room } = this.map;
-      const end = Math.min(room, to - index);
-      for (let i = 0; i < end; i++) {
-        if (words[at + i] !== 0) continue;
-        const block = this.pool.allocateRun(this.#near(ino, index + i), 1);
-        if (block === 0) return this.#undoReserve(ino, from, index + i);
-        this.pool.takeDirty(block);
-        words[at + i] = block | ENTRY_UNWRITTEN;
-        this.inodes.set(ino, INODE_BLOCK_COUNT, this.inodes.get(ino, INODE_BLOCK_COUNT) + 1);
+    if (this.#holes(ino, from, to) > this.pool.available) return -ENOSPC;
+    const taken: [from: number, to: number][] = [];
+    for (let index = from; index < to;) {
+      const found = this.map.locate(ino, index, true);
+      const end = found ? Math.min(this.map.room, to - index) : 0;
+      const reserved = this.#reserveWithin(ino, index, end, taken);
+      if (!found || reserved < end) {
+        // Map blocks took more than there was.
+        this.map.release(ino, index + reserved, index + reserved + (found ? 0 : 1));
+        for (const [first, behind] of taken) this.map.release(ino, first, behind);
+        return -ENOSPC;
       }
-      index += end - 1;
+      index += end;
     }
     return 0;
+  }
+
+  /** Reserves the holes among `count` entries where `map` points; how many entries it got through. */
+  #reserveWithin(ino: number, index: number, count: number, taken: [number, number][]): number {
+    const { words, at } = this.map;
+    for (let i = 0; i < count; i++) {
+      if (words[at + i] !== 0) continue;
+      const block = this.pool.allocateRun(this.#near(ino, index + i), 1);
+      if (block === 0) return i;
+      this.pool.takeDirty(block);
+      words[at + i] = block | ENTRY_UNWRITTEN;
+      this.inodes.set(ino, INODE_BLOCK_COUNT, this.inodes.get(ino, INODE_BLOCK_COUNT) + 1);
+      const last = taken.at(-1);
+      if (last && last[1] === index + i) last[1]++;
+      else taken.push([index + i, index + i + 1]);
+    }
+    return count;
   }
 
   #holes(ino: number, from: number, to: number): number {
@@ -266,23 +276,6 @@ export class FileData {
       index += end;
     }
     return holes;
-  }
-
-  /** Gives back blocks of the range that hold nothing. Ones reserved earlier go too; they are zeros either way. */
-  #undoReserve(ino: number, from: number, to: number): number {
-    for (let index = from; index <= to;) {
-      const found = this.map.locate(ino, index, false);
-      const { words, at } = this.map;
-      const end = Math.min(this.map.room, to + 1 - index);
-      for (let i = 0; i < end; i++) {
-        if (!found || words[at + i] === 0 || isUnwritten(words[at + i])) {
-          this.map.release(ino, index + i, index + i + 1);
-          if (!found) break;
-        }
-      }
-      index += end;
-    }
-    return -ENOSPC;
   }
 
   /** FALLOC_FL_ZERO_RANGE: the range reads as zeros and has its blocks reserved. */

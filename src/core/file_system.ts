@@ -1,8 +1,8 @@
 /**
  * The file system: the core's parts over one region, and the operations that touch several of them.
  *
- * Lock order: the core lock is the only one. Workers hold it around each operation; `check` and
- * `giveBackMemory` take it themselves.
+ * Lock order: the core lock is the only one. Workers hold it around each operation; `giveBackMemory` takes
+ * it itself, and `check` makes everybody wait.
  * Results: inode numbers, counts or 0; negative errno on failure; no exceptions on these paths.
  */
 import type { Region } from "../region/region.ts";
@@ -34,7 +34,7 @@ import {
 import { Attributes } from "./attributes.ts";
 import { BlockMap } from "./block_map.ts";
 import { checkRegion } from "./check.ts";
-import { CoreLock } from "./core_lock.ts";
+import { CoreLock, whileStill } from "./core_lock.ts";
 import { DentryHash } from "./dentry_hash.ts";
 import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
 import { FileData } from "./file_data.ts";
@@ -67,8 +67,8 @@ export interface Statistics {
 }
 
 const SYMLINK_BYTES_MAX = 4095;
-/** Memory punched out in one step; bounds how long the records are out of circulation. */
-const PUNCH_BYTES = 1 << 20;
+/** Memory punched out in one step; bounds how long requests wait for it (some 50 µs). */
+const PUNCH_BYTES = 256 << 10;
 /** Freed memory that a file system in use keeps at hand. */
 const KEEP_BUSY_BYTES = 64 << 20;
 
@@ -312,19 +312,16 @@ export class FileSystem {
     };
   }
 
-  /** Every violated invariant, as text; empty = clean. The file system stands still meanwhile. */
+  /**
+   * Every violated invariant, as text; empty = clean. The file system stands still meanwhile.
+   * @throws {RegionError} it would not stand still
+   */
   check(): string[] {
-    this.lock.acquire();
-    try {
-      return checkRegion(this);
-    } finally {
-      this.lock.release();
-    }
+    return whileStill(this.region, () => checkRegion(this));
   }
 
   /**
-   * Gives freed memory back to the system for at most `budgetMs`. The lock is not held across the system
-   * calls: the records are out of circulation meanwhile.
+   * Gives freed memory back to the system for at most `budgetMs`; does nothing while `check` looks.
    * @returns whether more is left
    */
   giveBackMemory(budgetMs: number): boolean {
@@ -335,42 +332,20 @@ export class FileSystem {
     const requests = this.region.superblock[SUPER_REQUEST_COUNT];
     const busy = requests !== this.#requestsSeen;
     this.#requestsSeen = requests;
-    // What is free while files come and go is soon used again, without the page faults of fresh memory.
+    // What is free while files come and go is soon used again, without the cost of fresh memory.
     if (dirtyBytes === 0 || (busy && dirtyBytes <= KEEP_BUSY_BYTES)) return dirtyBytes > 0;
     const end = performance.now() + budgetMs;
     for (const pool of this.pools()) {
+      const chunksMax = Math.max(1, Math.floor(PUNCH_BYTES / (pool.chunkCount * pool.recordBytes)));
       while (pool.dirtyCount > 0) {
-        if (performance.now() > end) return true;
-        if (!this.#punchSome(pool)) break;
+        if (performance.now() > end || !this.lock.tryAcquire()) return true;
+        try {
+          pool.punchSome(chunksMax);
+        } finally {
+          this.lock.release();
+        }
       }
     }
     return false;
-  }
-
-  #punchSome(pool: Pool): boolean {
-    const chunkBytes = pool.chunkCount * pool.recordBytes;
-    // Never so much that somebody could meet a file system that only looks full.
-    const chunksMax = Math.min(
-      Math.max(1, Math.floor(PUNCH_BYTES / chunkBytes)),
-      Math.floor(pool.available / pool.chunkCount / 4),
-    );
-    if (chunksMax === 0) return false;
-    this.lock.acquire();
-    let taken;
-    try {
-      taken = pool.takeForPunching(chunksMax);
-    } finally {
-      this.lock.release();
-    }
-    if (!taken) return false;
-    const { offsetBytes, lengthBytes } = pool.byteRange(taken.chunk, taken.length);
-    this.region.punch(offsetBytes, lengthBytes);
-    this.lock.acquire();
-    try {
-      pool.putBack(taken.chunk, taken.length);
-    } finally {
-      this.lock.release();
-    }
-    return true;
   }
 }

@@ -44,7 +44,7 @@ import {
 import { CTIME, type InodeTable, MTIME } from "./inode_table.ts";
 import type { Pool } from "./pool.ts";
 import type { RedBlackTree } from "./red_black_tree.ts";
-import { SlotChain } from "./slot_chain.ts";
+import type { SlotChain } from "./slot_chain.ts";
 
 /** readdir offsets: 1 and 2 stand behind "." and "..", all others are a dentry's cookie. */
 export const FIRST_COOKIE = 3;
@@ -97,28 +97,41 @@ export class Namespace {
     return 0;
   }
 
-  /** A dentry with its name only, in no structure yet; 0 when the slots ran out. */
+  /** A dentry with its name only, in no structure yet; 0 when there is no room. */
   #newDentry(name: Uint8Array, start: number, length: number): number {
-    const inline = Math.min(length, DENTRY_NAME_BYTES);
-    if (this.slotPool.available < 1 + slotCountOfRest(length)) return 0;
+    const extension = this.#storeRest(name, start, length);
+    if (extension < 0) return 0;
     const slot = this.slotPool.allocate();
+    if (slot === 0) {
+      this.chains.release(extension);
+      return 0;
+    }
     const at = slot * DENTRY_WORDS;
     this.region.slots.fill(0, at, at + DENTRY_WORDS);
     this.#set(slot, DENTRY_KIND, SLOT_KIND_DENTRY);
-    this.#writeName(slot, name, start, length, inline);
+    this.#writeName(slot, name, start, length, extension);
     return slot;
   }
 
-  #writeName(slot: number, name: Uint8Array, start: number, length: number, inline: number): void {
+  /** Stores what does not fit into a dentry; 0 when all does, -1 when there is no room. */
+  #storeRest(name: Uint8Array, start: number, length: number): number {
+    if (length <= DENTRY_NAME_BYTES) return 0;
+    return this.chains.store(name, start + DENTRY_NAME_BYTES, length - DENTRY_NAME_BYTES) || -1;
+  }
+
+  #writeName(
+    slot: number,
+    name: Uint8Array,
+    start: number,
+    length: number,
+    extension: number,
+  ): void {
     const { slotBytes } = this.region;
     const at = slot * DENTRY_WORDS * 4 + DENTRY_NAME_OFFSET_BYTES;
+    const inline = Math.min(length, DENTRY_NAME_BYTES);
     for (let i = 0; i < inline; i++) slotBytes[at + i] = name[start + i];
     this.#set(slot, DENTRY_NAME_LENGTH, length);
-    this.#set(
-      slot,
-      DENTRY_EXTENSION,
-      length > inline ? this.chains.store(name, start + inline, length - inline) : 0,
-    );
+    this.#set(slot, DENTRY_EXTENSION, extension);
   }
 
   #enter(slot: number, parent: number, hash: number): void {
@@ -269,20 +282,20 @@ export class Namespace {
   ): number {
     const parent = this.get(slot, DENTRY_PARENT);
     const ino = this.get(slot, DENTRY_INO);
-    if (this.slotPool.available < slotCountOfRest(newLength)) return -ENOSPC;
+    const extension = this.#storeRest(name, newStart, newLength);
+    if (extension < 0) return -ENOSPC;
     if (target !== 0) this.#drop(target);
     const hash = this.hash.hash(newParent, name, newStart, newLength);
     const oldExtension = this.get(slot, DENTRY_EXTENSION);
-    const inline = Math.min(newLength, DENTRY_NAME_BYTES);
     if (parent === newParent) {
       // The cookie stays: a reader of the directory meets the file once, and renaming while reading ends.
       this.hash.remove(slot);
-      this.#writeName(slot, name, newStart, newLength, inline);
+      this.#writeName(slot, name, newStart, newLength, extension);
       this.#set(slot, DENTRY_HASH, hash);
       this.hash.insert(slot);
     } else {
       this.#leave(slot);
-      this.#writeName(slot, name, newStart, newLength, inline);
+      this.#writeName(slot, name, newStart, newLength, extension);
       this.#enter(slot, newParent, hash);
       if (this.inodes.isDirectory(ino)) {
         this.#disown(parent);
@@ -324,11 +337,6 @@ export class Namespace {
     }
     return length;
   }
-}
-
-/** Slots that a name needs beside its dentry. */
-function slotCountOfRest(length: number): number {
-  return SlotChain.slotCount(Math.max(0, length - DENTRY_NAME_BYTES));
 }
 
 function nameProblem(name: Uint8Array, start: number, length: number): number {

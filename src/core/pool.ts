@@ -175,7 +175,8 @@ export class Pool {
   allocateRun(near: number, max: number): number {
     const start = near > 0 && near < this.count && this.free.has(near) ? near : this.free.first(0);
     if (start < 0 || !this.#holdSets(start)) return 0;
-    let length = this.free.run(start, max);
+    // A run lies in one window of the region, so that it can be copied in one go.
+    let length = this.#region.windowRun(start, this.free.run(start, max));
     for (let i = 0; i < length; i++) {
       if (
         this.dirty.has(start + i) || this.#reserve(start + i, Math.max(length - i, RESERVE_AHEAD))
@@ -227,22 +228,17 @@ export class Pool {
   }
 
   /**
-   * Takes up to `chunksMax` dirty chunks that follow one another out of circulation, so that their memory can
-   * be given back without the lock held: { chunk, length }, or undefined when there are none.
-   * `putBack` returns them, clean.
+   * Gives the memory of up to `chunksMax` dirty chunks that follow one another back to the system; they read as
+   * zeros then. One bounded system call, under the core lock: the records stay free meanwhile.
    */
-  takeForPunching(chunksMax: number): { chunk: number; length: number } | undefined {
+  punchSome(chunksMax: number): void {
     const chunk = this.dirty.first(0);
-    if (chunk < 0) return undefined;
+    if (chunk < 0) return;
     const length = this.dirty.run(chunk, chunksMax);
+    const { offsetBytes, lengthBytes } = this.byteRange(chunk, length);
+    this.#region.punch(offsetBytes, lengthBytes);
     this.dirty.deleteRange(chunk, length);
     this.#superblock[this.usedWord + DIRTY_AFTER_USED] -= length;
-    this.free.deleteRange(chunk * this.chunkCount, this.#records(chunk, length));
-    return { chunk, length };
-  }
-
-  putBack(chunk: number, length: number): void {
-    this.free.insertRange(chunk * this.chunkCount, this.#records(chunk, length));
   }
 
   #records(chunk: number, length: number): number {

@@ -30,6 +30,11 @@ export class SlotChain {
     let previous = 0;
     for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
       const slot = this.pool.allocate();
+      if (slot === 0) {
+        // There was no memory for it, although the table has room.
+        this.release(first);
+        return 0;
+      }
       slots[slot * EXTENSION_WORDS + EXTENSION_KIND] = SLOT_KIND_EXTENSION;
       slots[slot * EXTENSION_WORDS + EXTENSION_NEXT] = 0;
       if (first === 0) first = slot;
@@ -39,6 +44,21 @@ export class SlotChain {
       previous = slot;
     }
     return first;
+  }
+
+  /** Replaces the bytes of a chain by `length` others that need no more slots; gives the rest back. Cannot fail. */
+  rewrite(first: number, source: Uint8Array, length: number): void {
+    const { slots, slotBytes } = this.region;
+    let last = 0;
+    let slot = first;
+    for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
+      slotBytes.set(source.subarray(done, done + bytes), bytesAt(slot));
+      last = slot;
+      slot = slots[slot * EXTENSION_WORDS + EXTENSION_NEXT];
+    }
+    slots[last * EXTENSION_WORDS + EXTENSION_NEXT] = 0;
+    this.release(slot);
   }
 
   /** Copies `length` bytes of the chain out. */

@@ -1,7 +1,7 @@
 /**
  * Extended attributes, xattr(7). All of an inode's attributes are one byte string in a slot chain:
  * its length (u32), then for each attribute: name length (u8), value length (u32), name, value.
- * Setting one writes a new string before the old one is freed, so running out of room loses nothing.
+ * A string that needs more slots is written before the old one is freed, so running out of room loses nothing.
  */
 import {
   INODE_FLAG_ACL_ACCESS,
@@ -12,7 +12,7 @@ import {
 } from "../region/layout.gen.ts";
 import { EEXIST, ENODATA, ENOSPC, ERANGE } from "./errno.ts";
 import type { InodeTable } from "./inode_table.ts";
-import type { SlotChain } from "./slot_chain.ts";
+import { SlotChain } from "./slot_chain.ts";
 
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
@@ -46,9 +46,7 @@ export class Xattrs {
   #load(ino: number): Attribute[] {
     const slot = this.inodes.get(ino, INODE_XATTR_SLOT);
     if (slot === 0) return [];
-    const head = new Uint8Array(LENGTH_BYTES);
-    this.chains.load(slot, head, 0, LENGTH_BYTES);
-    const bytes = new DataView(head.buffer).getUint32(0, true);
+    const bytes = this.#bytes(slot);
     const all = new Uint8Array(bytes);
     this.chains.load(slot, all, 0, bytes);
     const view = new DataView(all.buffer);
@@ -65,10 +63,24 @@ export class Xattrs {
     return attributes;
   }
 
+  /** Length of the whole string that starts in this slot. */
+  #bytes(slot: number): number {
+    const head = new Uint8Array(LENGTH_BYTES);
+    this.chains.load(slot, head, 0, LENGTH_BYTES);
+    return new DataView(head.buffer).getUint32(0, true);
+  }
+
+  /** For `check`: bytes that the inode's attributes take, or undefined when there are none. */
+  totalBytes(ino: number): number | undefined {
+    const slot = this.inodes.get(ino, INODE_XATTR_SLOT);
+    return slot === 0 ? undefined : this.#bytes(slot);
+  }
+
   #store(ino: number, attributes: Attribute[]): number {
     let bytes = LENGTH_BYTES;
     for (const { name, value } of attributes) bytes += HEAD_BYTES + name.length + value.length;
     if (bytes > BYTES_MAX) return -ENOSPC;
+    const old = this.inodes.get(ino, INODE_XATTR_SLOT);
     let slot = 0;
     if (attributes.length > 0) {
       const all = new Uint8Array(bytes);
@@ -82,10 +94,16 @@ export class Xattrs {
         all.set(value, at + HEAD_BYTES + name.length);
         at += HEAD_BYTES + name.length + value.length;
       }
-      slot = this.chains.store(all, 0, bytes);
-      if (slot === 0) return -ENOSPC;
+      // What does not grow stays where it is, so that removing an attribute needs no room.
+      if (old !== 0 && SlotChain.slotCount(bytes) <= SlotChain.slotCount(this.#bytes(old))) {
+        this.chains.rewrite(old, all, bytes);
+        slot = old;
+      } else {
+        slot = this.chains.store(all, 0, bytes);
+        if (slot === 0) return -ENOSPC;
+      }
     }
-    this.release(ino);
+    if (old !== slot) this.release(ino);
     this.inodes.set(ino, INODE_XATTR_SLOT, slot);
     let flags = 0;
     for (const { name } of attributes) flags |= FLAGS[latin1.decode(name)] ?? 0;

@@ -60,10 +60,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
     const stopped = startKernelWorker(region, fuseFd, request);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
-    const timer = setInterval(
-      () => fileSystem.giveBackMemory(giveBackBudgetMs),
-      giveBackIntervalMs,
-    );
+    const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
     clearInterval(timer);
     return await takeDown(mount, stop, stopped, signals);
@@ -139,6 +136,15 @@ async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise
   }
   if (result.outcome !== "done") say(`cannot unmount ${mountPoint}: ${result.message}`);
   return result.outcome === "done";
+}
+
+/** Whatever goes wrong here must not end the mount. */
+function giveBack(fileSystem: FileSystem): void {
+  try {
+    fileSystem.giveBackMemory(giveBackBudgetMs);
+  } catch (error) {
+    say(`cannot give memory back: ${error}`);
+  }
 }
 
 interface Signals {

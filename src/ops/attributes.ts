@@ -56,13 +56,17 @@ export function setattr(x: Exchange): number {
     const gid = valid & FATTR.GID ? x.body(GID) : undefined;
     fs.attributes.chown(nodeid, uid, gid);
   }
-  if (valid & FATTR.KILL_SUIDGID) fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
+  // With nothing else to set, set-ID bits and capabilities are what it is about (chown(2) to nobody, fallocate(2)).
+  if (valid & FATTR.KILL_SUIDGID || valid === 0) {
+    fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
+  }
   if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) fs.attributes.dropCapabilities(nodeid);
   if (valid & FATTR.MODE) {
     const result = fs.attributes.chmod(nodeid, x.body(MODE));
     if (result < 0) return result;
   }
   setTimes(x, nodeid, valid);
+  if (valid === 0) fs.inodes.touch(nodeid, CTIME);
   return attrReply(x, nodeid);
 }
 

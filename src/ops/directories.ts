@@ -38,7 +38,7 @@ function list(x: Exchange, plus: boolean): number {
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
   const offset = x.body64(2);
   const out = new Listing(x, plus, Math.min(x.body(4), DATA_BYTES_MAX));
-  fs.inodes.touchAtime(nodeid);
+  if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   if (offset < BEHIND_DOT && !out.addDots(nodeid, 1, BEHIND_DOT)) return out.bytes;
   if (
     offset < BEHIND_DOT_DOT &&

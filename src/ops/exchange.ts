@@ -22,13 +22,14 @@ import {
   INODE_WORDS,
 } from "../region/layout.gen.ts";
 import type { CacheMode, FileSystem } from "../core/file_system.ts";
-import { S_IFDIR, S_IFMT } from "../core/inode_table.ts";
+import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
 import {
   ENTRY_OUT_WORDS,
   IN_BODY,
   IN_GID,
   IN_LEN,
   IN_NODEID,
+  IN_PID,
   IN_UID,
   OUT_BODY,
   OUT_BODY_BYTES,
@@ -42,10 +43,23 @@ export const NO_REPLY = -(2 ** 31);
 
 /** As long as the kernel takes: what changes is invalidated, nothing ever times out. */
 const FOREVER_SECONDS = 2 ** 30;
+/** The open file's flags in struct fuse_read_in, by word of the body. */
+const READ_FLAGS = 8;
+const O_NOATIME = 0o1000000;
 /** What tmpfs says a directory entry takes (BOGO_DIRENT_SIZE), "." and ".." included. */
 const DIRENT_BYTES = 20;
 const DOT_ENTRIES = 2;
 const SECTORS_PER_BLOCK = 8;
+
+/** Requests carry one group only; asked for in the rarest of cases. */
+function supplementaryGroups(pid: number): number[] {
+  try {
+    const groups = /^Groups:(.*)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1] ?? "";
+    return (groups.match(/\d+/g) ?? []).map(Number);
+  } catch {
+    return []; // it has ended
+  }
+}
 
 export class Exchange {
   readonly request = new Uint8Array(REQUEST_BYTES_MAX);
@@ -70,9 +84,16 @@ export class Exchange {
   get gid(): number {
     return this.requestWords[IN_GID];
   }
-  /** Whether the caller belongs to the inode's group, as far as the request tells. */
+  /** Of READ, READDIR and READDIRPLUS: whether the file was opened without O_NOATIME. */
+  get marksAccess(): boolean {
+    return (this.body(READ_FLAGS) & O_NOATIME) === 0;
+  }
+  /** Whether the caller may leave set-group-ID on a file whose group may not execute it: its members may. */
   mayKeepSetgid(ino: number): boolean {
-    return this.uid === 0 || this.gid === this.fs.inodes.get(ino, INODE_GID);
+    const mode = this.fs.inodes.mode(ino);
+    const gid = this.fs.inodes.get(ino, INODE_GID);
+    if ((mode & (S_ISGID | S_IXGRP)) !== S_ISGID || this.uid === 0 || this.gid === gid) return true;
+    return supplementaryGroups(this.requestWords[IN_PID]).includes(gid);
   }
   /** Where the request ends, in bytes. */
   get end(): number {

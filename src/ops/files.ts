@@ -43,15 +43,11 @@ export function nothingEver(x: Exchange): number {
   return x.cache === "auto" ? -ENOSYS : 0;
 }
 
-/** The open file's flags in struct fuse_read_in. */
-const READ_FLAGS = 8;
-const O_NOATIME = 0o1000000;
-
 export function read(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   const bytes = fs.data.read(nodeid, x.body64(2), Math.min(x.body(4), DATA_BYTES_MAX));
-  if ((x.body(READ_FLAGS) & O_NOATIME) === 0) fs.inodes.touchAtime(nodeid);
+  if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   x.hasSegments = bytes > 0;
   return bytes;
 }
@@ -99,8 +95,6 @@ export function fallocate(x: Exchange): number {
   if (!keepSize && offset + length > fs.inodes.size(nodeid)) {
     fs.inodes.setSize(nodeid, offset + length);
   }
-  // The request does not say whether the caller may keep set-ID bits (CAP_FSETID): root may.
-  if (x.uid !== 0) fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   fs.inodes.touch(nodeid, MTIME | CTIME);
   return 0;
 }
@@ -125,7 +119,6 @@ export function copyFileRange(x: Exchange): number {
   if (copied > 0) {
     // A kernel that caches would not learn of it.
     if (x.cache === "none") fs.inodes.touchAtime(nodeid);
-    if (x.uid !== 0) fs.attributes.dropPrivileges(target, x.mayKeepSetgid(target));
     fs.inodes.touch(target, MTIME | CTIME);
   }
   x.replyWords[OUT_BODY] = copied;

@@ -56,6 +56,7 @@ export const IN_UNIQUE = 2;
 export const IN_NODEID = 4;
 export const IN_UID = 6;
 export const IN_GID = 7;
+export const IN_PID = 8;
 /** First word and first byte of what follows the request header. */
 export const IN_BODY = 10;
 export const IN_BODY_BYTES = 40;

@@ -1,7 +1,7 @@
 /** SETXATTR GETXATTR LISTXATTR REMOVEXATTR. */
 import { EINVAL, ENODATA, EOPNOTSUPP, ERANGE } from "../core/errno.ts";
 import { INODE_MODE } from "../region/layout.gen.ts";
-import { S_ISGID } from "../core/inode_table.ts";
+import { CTIME, S_ISGID } from "../core/inode_table.ts";
 import { ACL_ACCESS, ACL_DEFAULT } from "../core/xattrs.ts";
 import type { Exchange } from "./exchange.ts";
 import { IN_BODY_BYTES, OUT_BODY, OUT_BODY_BYTES, SETXATTR_ACL_KILL_SGID } from "./protocol.ts";
@@ -34,7 +34,8 @@ export function setxattr(x: Exchange): number {
   if (bytes > x.end - valueStart) return -EINVAL;
   const value = x.request.slice(valueStart, valueStart + bytes);
   const stored = fs.attributes.setXattr(nodeid, name.bytes, value, x.body(1));
-  if (stored === 0 && x.body(2) & SETXATTR_ACL_KILL_SGID) {
+  const killsSetgid = name.text === ACL_ACCESS && x.body(2) & SETXATTR_ACL_KILL_SGID;
+  if (stored === 0 && killsSetgid) {
     fs.inodes.set(nodeid, INODE_MODE, fs.inodes.mode(nodeid) & ~S_ISGID);
   }
   return stored;
@@ -72,5 +73,7 @@ export function removexattr(x: Exchange): number {
   const removed = x.fs.attributes.removeXattr(x.nodeid, name.bytes);
   // Removing an access list that is not there succeeds, as on tmpfs.
   const acl = name.text === ACL_ACCESS || name.text === ACL_DEFAULT;
-  return removed === -ENODATA && acl ? 0 : removed;
+  if (removed !== -ENODATA || !acl) return removed;
+  x.fs.inodes.touch(x.nodeid, CTIME);
+  return 0;
 }

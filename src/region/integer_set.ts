@@ -52,7 +52,7 @@ export class IntegerSet {
   }
 
   has(i: number): boolean {
-    return (((this.#levels[0][i >>> 5] ^ this.#flip) >>> (i & 31)) & 1) === 1;
+    return i < this.count && (((this.#levels[0][i >>> 5] ^ this.#flip) >>> (i & 31)) & 1) === 1;
   }
 
   insert(i: number): void {

@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0xc7037a85;
-export const LAYOUT_HASH_HI = 0x73c18a1b;
+export const LAYOUT_HASH_LO = 0xdd9eb15c;
+export const LAYOUT_HASH_HI = 0xb400c8e;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -49,7 +49,7 @@ export const SUPER_INODE_HELD = 25;
 export const SUPER_SLOT_HELD = 26;
 export const SUPER_BLOCK_HELD = 27;
 export const SUPER_LOCK = 28;
-export const SUPER_LOCK_PID = 29;
+export const SUPER_PAUSE = 29;
 export const SUPER_OWNER_PID = 30;
 export const SUPER_OWNER_START_TICKS = 32;
 export const SUPER_CACHE_MODE = 34;

@@ -70,7 +70,7 @@ const WINDOW_BLOCKS = 2 ** 31 / BLOCK_BYTES;
  */
 export function regionSizes(o: { sizeBytes: number; inodeCountMax?: number }): RegionSizes {
   // Record 0 of every table means "none" and is never handed out.
-  const blockCountMax = Math.ceil(o.sizeBytes / BLOCK_BYTES) + 1;
+  const blockCountMax = Math.min(2 ** 31, Math.ceil(o.sizeBytes / BLOCK_BYTES) + 1);
   const inodeCountMax = 1 + Math.min(
     INODE_COUNT_LIMIT,
     Math.max(1, Math.ceil(o.inodeCountMax ?? blockCountMax)),
