@@ -2,8 +2,14 @@
 import { Failure } from "../daemon/failure.ts";
 import { inspect } from "../daemon/inspect.ts";
 import { type MountEntry, readMounts } from "../daemon/mountinfo.ts";
-import { isRunning, type ProcessIdentity, sendSignal, usersOf } from "../daemon/process_table.ts";
-import { currentUid, type ObjectName, removeObject } from "../daemon/shared_objects.ts";
+import {
+  holds,
+  isRunning,
+  type ProcessIdentity,
+  sendSignal,
+  usersOf,
+} from "../daemon/process_table.ts";
+import { currentUid, type ObjectName, objectPath, removeObject } from "../daemon/shared_objects.ts";
 import { unmount } from "../daemon/unmount.ts";
 import { parseCommandLine, UsageError } from "./arguments.ts";
 import { findTarget } from "./targets.ts";
@@ -17,7 +23,8 @@ lost. When programs use it, nothing is changed and they are listed. Also cleans 
 
 Example: btfuse umount /mnt/scratch`;
 
-const daemonEndTimeoutMs = 5000;
+/** Giving gigabytes back takes a while on a busy machine. */
+const daemonEndTimeoutMs = 20_000;
 /** For a daemon that may not answer at all. */
 const forcedEndTimeoutMs = 500;
 const killTimeoutMs = 5000;
@@ -77,6 +84,12 @@ async function endDaemon(
   const isGone = () => owner === undefined || !isRunning(owner);
   let isEnded = await until(isGone, isForced ? forcedEndTimeoutMs : daemonEndTimeoutMs);
   if (!isEnded && isForced && owner !== undefined) {
+    if (!holds(owner.pid, object.uid, objectPath(object))) {
+      throw new Failure(
+        `${objectPath(object)} names process ${owner.pid} as its daemon, which it is not: ` +
+          `remove the object by hand if you do not know it`,
+      );
+    }
     sendSignal(owner.pid, "SIGKILL");
     isEnded = await until(isGone, killTimeoutMs);
   }

@@ -72,6 +72,17 @@ export function processHolding(path: string): ProcessIdentity | undefined {
   return undefined;
 }
 
+/** Whether the process belongs to this user and has the file open: what an object says of its daemon may be a lie. */
+export function holds(pid: number, uid: number, path: string): boolean {
+  try {
+    if (Deno.statSync(`/proc/${pid}`).uid !== uid) return false;
+  } catch {
+    return false;
+  }
+  const targets = descriptors(String(pid)).map((fd) => linkTarget(`/proc/${pid}/fd/${fd}`));
+  return targets.some((target) => target === path || target === `${path} (deleted)`);
+}
+
 function useBy(pid: string, mountPoint: string): string | undefined {
   const links = [["cwd", "working directory"], ["root", "root directory"], ["exe", "program"]];
   for (const [link, meaning] of links) {

@@ -56,7 +56,8 @@ export function setattr(x: Exchange): number {
     const gid = valid & FATTR.GID ? x.body(GID) : undefined;
     fs.attributes.chown(nodeid, uid, gid);
   }
-  // With nothing else to set, set-ID bits and capabilities are what it is about (chown(2) to nobody, fallocate(2)).
+  // With nothing to set, set-ID bits and capabilities are what it is about: write(2) or fallocate(2) by somebody who
+  // opened the file for it, or chown(2) to nobody.
   if (valid & FATTR.KILL_SUIDGID || valid === 0) {
     fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   }

@@ -92,8 +92,11 @@ export class Exchange {
   mayKeepSetgid(ino: number): boolean {
     const mode = this.fs.inodes.mode(ino);
     const gid = this.fs.inodes.get(ino, INODE_GID);
-    if ((mode & (S_ISGID | S_IXGRP)) !== S_ISGID || this.uid === 0 || this.gid === gid) return true;
-    return supplementaryGroups(this.requestWords[IN_PID]).includes(gid);
+    return (mode & (S_ISGID | S_IXGRP)) !== S_ISGID || this.uid === 0 || this.isMember(gid);
+  }
+  /** Whether the caller belongs to this group. */
+  isMember(gid: number): boolean {
+    return this.gid === gid || supplementaryGroups(this.requestWords[IN_PID]).includes(gid);
   }
   /** Where the request ends, in bytes. */
   get end(): number {

@@ -1,6 +1,6 @@
 /** SETXATTR GETXATTR LISTXATTR REMOVEXATTR. */
 import { EINVAL, ENODATA, EOPNOTSUPP, ERANGE } from "../core/errno.ts";
-import { INODE_MODE } from "../region/layout.gen.ts";
+import { INODE_GID, INODE_MODE } from "../region/layout.gen.ts";
 import { CTIME, S_ISGID } from "../core/inode_table.ts";
 import { ACL_ACCESS, ACL_DEFAULT } from "../core/xattrs.ts";
 import type { Exchange } from "./exchange.ts";
@@ -70,10 +70,15 @@ export function removexattr(x: Exchange): number {
   const name = nameAt(x, IN_BODY_BYTES);
   const problem = nameProblem(name.text);
   if (problem !== 0) return problem;
+  const { inodes } = x.fs;
   const removed = x.fs.attributes.removeXattr(x.nodeid, name.bytes);
   // Removing an access list that is not there succeeds, as on tmpfs.
   const acl = name.text === ACL_ACCESS || name.text === ACL_DEFAULT;
-  if (removed !== -ENODATA || !acl) return removed;
-  x.fs.inodes.touch(x.nodeid, CTIME);
+  if (!acl || (removed < 0 && removed !== -ENODATA)) return removed;
+  // As with setting one: set-group-ID is for members. The kernel says so only there.
+  if (name.text === ACL_ACCESS && x.uid !== 0 && !x.isMember(inodes.get(x.nodeid, INODE_GID))) {
+    inodes.set(x.nodeid, INODE_MODE, inodes.mode(x.nodeid) & ~S_ISGID);
+  }
+  inodes.touch(x.nodeid, CTIME);
   return 0;
 }

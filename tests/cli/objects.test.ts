@@ -1,6 +1,8 @@
 /** `status` and `check`, and shared-memory objects that are truncated, foreign or left over. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { leftovers, runOk } from "../support/mounts.ts";
+import { SUPER_OWNER_PID, SUPER_OWNER_START_TICKS } from "../../src/region/layout.gen.ts";
+import { startTimeOf } from "../../src/daemon/process_table.ts";
 import { btfuse, btfuseOk, isRoot, mounted, mountPoint, refuses, statusOf } from "./support.ts";
 
 function objectTest(name: string, fn: () => Promise<void>): void {
@@ -20,7 +22,7 @@ objectTest("check finds a used file system clean, by directory and by name", asy
 
 objectTest("check prints each violation and exits with 1", async () => {
   await using m = mountPoint();
-  await mounted(m);
+  await mounted(m, ["--size", "4M", "--inodes", "1000"]);
   Deno.writeTextFileSync(`${m.dir}/file`, "text");
   // Everything behind the superblock, in a copy with a name of its own.
   const copy = { ...m, name: `${m.name}.copy`, object: `${m.object}.copy` };
@@ -123,4 +125,30 @@ objectTest("the table of status has a line for each mount", async () => {
   );
   const line = lines.find((text) => text.startsWith(`${m.name} `)) ?? "";
   assertMatch(line, new RegExp(` 0 +${pid} +64\\.0M .* auto +mounted +${m.dir}$`));
+});
+
+objectTest("umount --force does not kill what a forged object names as its daemon", async () => {
+  await using m = mountPoint();
+  await mounted(m);
+  const forged = { name: `${m.name}.forged`, object: `${m.object}.forged` };
+  const innocent = new Deno.Command("sleep", { args: ["60"] }).spawn();
+  try {
+    Deno.copyFileSync(m.object, forged.object);
+    using object = Deno.openSync(forged.object, { read: true, write: true });
+    const words = new Uint32Array(3);
+    words[0] = innocent.pid;
+    words[1] = startTimeOf(innocent.pid);
+    object.seekSync(SUPER_OWNER_PID * 4, Deno.SeekMode.Start);
+    object.writeSync(new Uint8Array(words.buffer, 0, 4));
+    object.seekSync(SUPER_OWNER_START_TICKS * 4, Deno.SeekMode.Start);
+    object.writeSync(new Uint8Array(words.buffer, 4, 8));
+    const { code, stderr } = await btfuse(["umount", "--force", forged.name]);
+    assertEquals(code, 1);
+    assertMatch(stderr, /names process \d+ as its daemon, which it is not/);
+    assertEquals(startTimeOf(innocent.pid), words[1]);
+  } finally {
+    innocent.kill();
+    await innocent.status;
+    Deno.removeSync(forged.object);
+  }
 });
