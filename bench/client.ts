@@ -21,6 +21,11 @@ export const clientPath = `${repositoryRoot}shim/zig-out/bin/bench_client`;
 
 /** A running timing client. */
 export class Client implements AsyncDisposable {
+  /** The client's process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;

@@ -58,6 +58,7 @@ export function parseRequest(args: string[]): Request {
       fresh: options.fresh,
       workloads: choose("--only", workloads, options.only),
       sides: choose("--sides", sides, options.sides),
+      oneProcessor: ["btfuse-none", "bindfs-uncached"],
     },
     json: options.json,
     help: options.help,

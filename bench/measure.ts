@@ -3,6 +3,7 @@
  * order each round, so that what disturbs the machine disturbs all of them.
  * @module
  */
+import { keepOnOneProcessor } from "../tests/support/mounts.ts";
 import { Client } from "./client.ts";
 import type { Side } from "./sides.ts";
 import { shuffled, summarize, type Summary } from "./statistics.ts";
@@ -22,6 +23,12 @@ export interface Plan {
   fresh?: boolean;
   /** Most operations a sample, whatever else says; for trying the bench itself. */
   countMax?: number;
+  /**
+   * Two sides whose small operations are measured again, all on one processor. Left alone, the scheduler draws for
+   * each sample whether a daemon runs on its client's processor; across processors a request costs more than twice as
+   * much, so that of two daemons the luckier one wins.
+   */
+  oneProcessor?: readonly [string, string];
   /** Told what is measured now. */
   progress?: (text: string) => void;
   /** Ends the measurement early, by an exception. */
@@ -32,6 +39,8 @@ export interface Plan {
 export interface Cell extends Summary {
   workload: string;
   side: string;
+  /** Client and daemon were kept on one processor; otherwise they ran where the scheduler put them. */
+  oneProcessor: boolean;
   /** Operations in each sample. */
   count: number;
   /** Nanoseconds an operation, one number a sample; the summary is of these. */
@@ -42,6 +51,8 @@ export interface Cell extends Summary {
 interface Running {
   name: string;
   dir: string;
+  /** The daemon's process. */
+  pid: number | undefined;
   client: Client;
 }
 
@@ -55,13 +66,23 @@ export async function measure(plan: Plan): Promise<Cell[]> {
   for (const side of plan.sides) {
     plan.signal?.throwIfAborted();
     plan.progress?.(`mount ${side.name}`);
-    const { dir } = stack.use(await side.mount());
+    const { dir, pid } = stack.use(await side.mount());
     const client = stack.use(new Client(plan.nameCount, side.prefix?.(dir)));
-    running.push({ name: side.name, dir, client });
+    running.push({ name: side.name, dir, pid, client });
   }
   const cells: Cell[] = [];
   for (const workload of plan.workloads) {
     cells.push(...await measureWorkload(plan, workload, running));
+  }
+  const placed = running.filter(({ name }) => plan.oneProcessor?.includes(name));
+  const small = plan.workloads.filter((workload) => workload.small);
+  if (placed.length < 2 || small.length === 0) return cells;
+  for (const { client, pid } of placed) {
+    for (const each of [client.pid, pid]) if (each !== undefined) await keepOnOneProcessor(each);
+  }
+  for (const workload of small) {
+    const rows = await measureWorkload(plan, workload, placed);
+    cells.push(...rows.map((cell) => ({ ...cell, oneProcessor: true })));
   }
   return cells;
 }
@@ -69,7 +90,7 @@ export async function measure(plan: Plan): Promise<Cell[]> {
 async function measureWorkload(
   plan: Plan,
   workload: Workload,
-  running: Running[],
+  running: readonly Running[],
 ): Promise<Cell[]> {
   const rows = [];
   for (const { name, dir, client } of running) {
@@ -97,6 +118,7 @@ async function measureWorkload(
   return rows.map(({ name, count, samples }) => ({
     workload: workload.name,
     side: name,
+    oneProcessor: false,
     count,
     samples,
     ...summarize(samples),

@@ -24,23 +24,29 @@ interface Goal {
   limit: number;
   side: string;
   against: string;
+  /** Which of the two kinds of cells. */
+  oneProcessor: boolean;
   of(workload: Workload): boolean;
 }
 
 const goals: readonly Goal[] = [
-  {
-    text: "cache=none against bindfs uncached, each small operation",
+  ...[true, false].map((oneProcessor): Goal => ({
+    text: `cache=none against bindfs uncached, each small operation, ${
+      oneProcessor ? "on one processor" : "wherever the scheduler puts it"
+    }`,
     limit: 1,
     side: "btfuse-none",
     against: "bindfs-uncached",
+    oneProcessor,
     of: (workload) => workload.small === true,
-  },
+  })),
   {
     text:
       "cache=none against bindfs as it comes (which keeps attributes and pages), each small operation",
     limit: 1,
     side: "btfuse-none",
     against: "bindfs",
+    oneProcessor: false,
     of: (workload) => workload.small === true,
   },
   {
@@ -48,6 +54,7 @@ const goals: readonly Goal[] = [
     limit: 2,
     side: "btfuse",
     against: "tmpfs",
+    oneProcessor: false,
     of: (workload) => workload.name === "open-read",
   },
   {
@@ -55,6 +62,7 @@ const goals: readonly Goal[] = [
     limit: 1.3,
     side: "btfuse",
     against: "tmpfs",
+    oneProcessor: false,
     of: (workload) => workload.name === "stat",
   },
   {
@@ -62,16 +70,17 @@ const goals: readonly Goal[] = [
     limit: 1.1,
     side: "btfuse",
     against: "tmpfs",
+    oneProcessor: false,
     of: (workload) => workload.name === "read",
   },
 ];
 
 /** The targets this run can speak about. */
 export function targets(cells: readonly Cell[], workloads: readonly Workload[]): Target[] {
-  return goals.flatMap(({ text, limit, side, against, of }) => {
+  return goals.flatMap(({ text, limit, side, against, oneProcessor, of }) => {
     const ratios = workloads.filter(of).map(({ name, label }) => ({
       label,
-      ratio: ratio(cells, name, side, against),
+      ratio: ratio(cells, name, side, against, oneProcessor),
     })).filter((row): row is { label: string; ratio: number } => row.ratio !== undefined);
     if (ratios.length === 0) return [];
     const missed = ratios.filter((row) => row.ratio > limit).map(({ label, ratio }) =>
@@ -102,6 +111,7 @@ export function report(
       ...timesTable(cells, workloads, sides),
     ],
     comparison(cells, workloads),
+    oneProcessorTable(cells, workloads),
     targets(cells, workloads).map((target) => {
       const missed = target.missed.length > 0 ? `; beyond: ${target.missed.join(", ")}` : "";
       const verdict = target.met ? "met   " : "missed";
@@ -126,8 +136,7 @@ function timesTable(
       if (cell === undefined) return ["", "", ""];
       const of = ratio(cells, workload.name, name, first);
       return [
-        microseconds(cell.median),
-        `±${microseconds((cell.p75 - cell.p25) / 2)}`,
+        ...medianAndSpread(cell),
         of === undefined || name === first ? "" : `×${times(of)}`,
       ];
     }),
@@ -157,6 +166,25 @@ function comparison(cells: readonly Cell[], workloads: readonly Workload[]): str
   return ["Ratios of medians; below 1 btfuse is faster.", ...layOut([heading, ...rows])];
 }
 
+/** The two sides that were also measured on one processor. */
+function oneProcessorTable(cells: readonly Cell[], workloads: readonly Workload[]): string[] {
+  const names = [...new Set(cells.filter((cell) => cell.oneProcessor).map(({ side }) => side))];
+  const [against, side] = names;
+  if (side === undefined || against === undefined) return [];
+  const rows = workloads.filter(({ small }) => small).map(({ name, label }) => [
+    label,
+    ...names.flatMap((side) => {
+      const cell = find(cells, name, side, true);
+      return cell === undefined ? ["", ""] : medianAndSpread(cell);
+    }),
+    `×${times(ratio(cells, name, side, against, true) ?? NaN)}`,
+  ]);
+  return [
+    "Client and daemon on one processor, which is what the daemons themselves do.",
+    ...layOut([["", ...names.flatMap((name) => [name, ""]), ""], ...rows]),
+  ];
+}
+
 /** The first column to the left, the others to the right, each as wide as it must be. */
 function layOut(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
@@ -170,8 +198,15 @@ function layOut(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-function find(cells: readonly Cell[], workload: string, side: string): Cell | undefined {
-  return cells.find((cell) => cell.workload === workload && cell.side === side);
+function find(
+  cells: readonly Cell[],
+  workload: string,
+  side: string,
+  oneProcessor = false,
+): Cell | undefined {
+  return cells.find((cell) =>
+    cell.workload === workload && cell.side === side && cell.oneProcessor === oneProcessor
+  );
 }
 
 /** The ratio of two sides' medians; undefined when one of them was not measured. */
@@ -180,10 +215,15 @@ export function ratio(
   workload: string,
   side: string,
   against: string,
+  oneProcessor = false,
 ): number | undefined {
-  const cell = find(cells, workload, side);
-  const other = find(cells, workload, against);
+  const cell = find(cells, workload, side, oneProcessor);
+  const other = find(cells, workload, against, oneProcessor);
   return cell && other && cell.median / other.median;
+}
+
+function medianAndSpread({ median, p25, p75 }: Cell): [string, string] {
+  return [microseconds(median), `±${microseconds((p75 - p25) / 2)}`];
 }
 
 function microseconds(nanoseconds: number): string {

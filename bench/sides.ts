@@ -18,6 +18,8 @@ import { signal } from "../tests/support/command.ts";
 /** A directory to work in. */
 export interface Mounted extends AsyncDisposable {
   readonly dir: string;
+  /** The daemon's process, when there is one. */
+  readonly pid?: number;
 }
 
 /** A column of the bench. */
@@ -98,8 +100,9 @@ async function mountBindfs(options: string[]): Promise<Mounted> {
   stack.defer(() => unmountBindfs(dir));
   const list = options.length > 0 ? ["-o", options.join(",")] : [];
   await runOk(["bindfs", ...list, source.dir, dir], { timeoutMs: 10_000 });
+  const [pid] = processesNaming(dir);
   const held = stack.move();
-  return { dir, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { dir, pid, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** Ends the mount and its process, by force when it must be. */

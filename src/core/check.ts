@@ -190,7 +190,7 @@ class Check {
   }
 
   /** A chain that holds `bytes` bytes. */
-  #chain(first: number, bytes: number | undefined, owner: string): void {
+  #chain(first: number, bytes: number, owner: string): void {
     const { slots } = this.fs.region;
     let count = 0;
     for (let slot = first; slot !== 0; slot = slots[slot * DENTRY_WORDS + EXTENSION_NEXT]) {
@@ -201,7 +201,7 @@ class Check {
       }
       count++;
     }
-    if (bytes !== undefined && count !== SlotChain.slotCount(Math.max(0, bytes))) {
+    if (count !== SlotChain.slotCount(Math.max(0, bytes))) {
       this.say(`${owner}: ${count} slots for ${bytes} bytes`);
     }
   }

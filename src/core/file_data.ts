@@ -84,28 +84,26 @@ export class FileData {
 
   /** `read` into a buffer, for callers that want the bytes themselves. */
   readInto(ino: number, offset: number, target: Uint8Array, start: number, length: number): number {
-    const total = this.read(ino, offset, length);
-    let at = start;
-    for (const { bytes, source } of this.pieces()) {
-      if (source) target.set(source, at);
-      else target.fill(0, at, at + bytes);
-      at += bytes;
-    }
-    return total;
+    const bytes = this.read(ino, offset, length);
+    this.copyOut(target, start);
+    return bytes;
   }
 
-  /** What the last `read` found, as bytes of the region; without `source`: zeros. */
-  *pieces(): Generator<{ bytes: number; source: Uint8Array | undefined }> {
+  /** Copies what the last `read` found; returns where it ends in the target. */
+  copyOut(target: Uint8Array, start: number): number {
     const { segments, region } = this;
+    let at = start;
     for (let i = 0; i < segments.count; i++) {
       const bytes = segments.bytes[i];
       const block = segments.block[i];
-      const from = block === 0 ? 0 : region.byteIndex(block) + segments.skip[i];
-      const source = block === 0
-        ? undefined
-        : region.blockBytes(block).subarray(from, from + bytes);
-      yield { bytes, source };
+      if (block === 0) target.fill(0, at, at + bytes);
+      else {
+        const from = region.byteIndex(block) + segments.skip[i];
+        target.set(region.blockBytes(block).subarray(from, from + bytes), at);
+      }
+      at += bytes;
     }
+    return at;
   }
 
   /**

@@ -120,28 +120,18 @@ export class InodeTable {
 
   /** Sets the times named by the bits to the operation's. */
   touch(ino: number, which: number): void {
+    if (which & ATIME) this.#stamp(ino, INODE_ATIME, INODE_ATIME_NSEC);
+    if (which & MTIME) this.#stamp(ino, INODE_MTIME, INODE_MTIME_NSEC);
+    if (which & CTIME) this.#stamp(ino, INODE_CTIME, INODE_CTIME_NSEC);
+    if (which & BTIME) this.#stamp(ino, INODE_BTIME, INODE_BTIME_NSEC);
+  }
+
+  #stamp(ino: number, seconds: number, nanoseconds: number): void {
     const { words, clock } = this;
     const at = ino * INODE_WORDS;
-    if (which & ATIME) {
-      words[at + INODE_ATIME] = clock[0];
-      words[at + INODE_ATIME + 1] = clock[1];
-      words[at + INODE_ATIME_NSEC] = clock[2];
-    }
-    if (which & MTIME) {
-      words[at + INODE_MTIME] = clock[0];
-      words[at + INODE_MTIME + 1] = clock[1];
-      words[at + INODE_MTIME_NSEC] = clock[2];
-    }
-    if (which & CTIME) {
-      words[at + INODE_CTIME] = clock[0];
-      words[at + INODE_CTIME + 1] = clock[1];
-      words[at + INODE_CTIME_NSEC] = clock[2];
-    }
-    if (which & BTIME) {
-      words[at + INODE_BTIME] = clock[0];
-      words[at + INODE_BTIME + 1] = clock[1];
-      words[at + INODE_BTIME_NSEC] = clock[2];
-    }
+    words[at + seconds] = clock[0];
+    words[at + seconds + 1] = clock[1];
+    words[at + nanoseconds] = clock[2];
   }
 
   /** atime by the rule of mount(8) "relatime": only when it is not after mtime and ctime, or a day old. */

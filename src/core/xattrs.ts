@@ -70,10 +70,10 @@ export class Xattrs {
     return new DataView(head.buffer).getUint32(0, true);
   }
 
-  /** For `check`: bytes that the inode's attributes take, or undefined when there are none. */
-  totalBytes(ino: number): number | undefined {
+  /** For `check`: bytes that the inode's attributes take. */
+  totalBytes(ino: number): number {
     const slot = this.inodes.get(ino, INODE_XATTR_SLOT);
-    return slot === 0 ? undefined : this.#bytes(slot);
+    return slot === 0 ? 0 : this.#bytes(slot);
   }
 
   #store(ino: number, attributes: Attribute[]): number {

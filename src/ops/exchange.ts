@@ -191,13 +191,6 @@ export class Exchange {
 
   /** Puts the data of a READ behind the reply's header; returns the whole reply's bytes. */
   copySegments(replyBytes: number): number {
-    if (!this.hasSegments) return replyBytes;
-    let at = OUT_BODY_BYTES;
-    for (const piece of this.fs.data.pieces()) {
-      if (piece.source) this.reply.set(piece.source, at);
-      else this.reply.fill(0, at, at + piece.bytes);
-      at += piece.bytes;
-    }
-    return at;
+    return this.hasSegments ? this.fs.data.copyOut(this.reply, OUT_BODY_BYTES) : replyBytes;
   }
 }

@@ -8,7 +8,7 @@
  * ```
  * @module
  */
-import { describeFailure, run, signal, waitUntil } from "./command.ts";
+import { describeFailure, run, runOk, signal, waitUntil } from "./command.ts";
 
 export {
   describeFailure,
@@ -46,6 +46,11 @@ export interface BtfuseMount extends MountedDirectory {
   readonly object: string;
   /** How long `btfuse mount` took to return. */
   readonly mountMs: number;
+}
+
+/** Keeps all threads of a process on the first processor, so that the scheduler decides nothing about a measurement. */
+export async function keepOnOneProcessor(pid: number): Promise<void> {
+  await runOk(["taskset", "--all-tasks", "--cpu-list", "--pid", "0", String(pid)]);
 }
 
 /** What to mount btfuse with; everything may be left out. */
