@@ -59,6 +59,12 @@ export const sides: readonly Side[] = [
     mount: () => mountBtfuse({ size, cache: "none" }),
   },
   { name: "btfuse", label: "btfuse as it comes", mount: () => mountBtfuse({ size }) },
+  {
+    name: "btfuse-run",
+    label: "btfuse, its client started by `btfuse run`",
+    mount: () => mountBtfuse({ size }),
+    prefix: (dir) => [...btfuseCommand(), "run", "--mount", dir, "--"],
+  },
 ];
 
 /** Whether bindfs is installed. */

@@ -16,6 +16,11 @@ export type BuildKind = "source" | "launcher" | "deno compile";
 
 /** Set by shim/launcher.zig: absolute path of the one-file executable. */
 const EXECUTABLE_VARIABLE = "BTFUSE_EXECUTABLE";
+/** Also by the launcher: the limit of open files as it was before Deno raised it. */
+const NOFILE_VARIABLE = "BTFUSE_NOFILE";
+/** And what it sets for Deno; the user's own value is kept under the name with the prefix before it. */
+const DENO_VARIABLES = ["DENO_DIR", "DENO_NO_UPDATE_CHECK"];
+const SAVED_PREFIX = "BTFUSE_SAVED_";
 
 // Bundled scripts are JavaScript, everything else runs as TypeScript. The environment alone would
 // not do: a checkout may be used by a program that was started by a btfuse launcher.
@@ -55,4 +60,31 @@ export function workerUrl(path: `src/${string}_worker.ts`): URL {
   if (!isBundled) return new URL(`../${path}`, import.meta.url);
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
   return new URL(`./${name}`, import.meta.url);
+}
+
+/**
+ * The environment as it was before the launcher added to it.
+ * @param settings `NAME=value`, as this process was given them
+ */
+export function userEnvironment(settings: Uint8Array[]): Uint8Array[] {
+  if (buildKind() !== "launcher") return settings;
+  const own = [EXECUTABLE_VARIABLE, NOFILE_VARIABLE, ...DENO_VARIABLES];
+  return settings.flatMap((setting) => {
+    const name = variableName(setting);
+    if (!name.startsWith(SAVED_PREFIX)) return own.includes(name) ? [] : [setting];
+    return DENO_VARIABLES.includes(name.slice(SAVED_PREFIX.length))
+      ? [setting.subarray(SAVED_PREFIX.length)]
+      : [];
+  });
+}
+
+/** The name in `NAME=value`. */
+export function variableName(setting: Uint8Array): string {
+  const equals = setting.indexOf("=".charCodeAt(0));
+  return new TextDecoder().decode(equals < 0 ? setting : setting.subarray(0, equals));
+}
+
+/** The soft limit of open files with which btfuse was started; 0 when that is not known. */
+export function userNofileLimit(): number {
+  return buildKind() === "launcher" ? Number(Deno.env.get(NOFILE_VARIABLE) ?? 0) : 0;
 }

@@ -30,6 +30,8 @@ const symbols = {
   bt_futex_wait: { parameters: ["u64", "u32", "u32"], result: "i32" },
   /** int bt_futex_wake(uint64_t address, uint32_t count) */
   bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
+  /** void bt_clock(uint32_t clock[3]) */
+  bt_clock: { parameters: ["buffer"], result: "void" },
   /** int bt_fuse_receive(int fd, void *request, uint32_t capacity, uint32_t clock[3]): bytes */
   bt_fuse_receive: { parameters: ["i32", "buffer", "u32", "buffer"], result: "i32" },
   /** int bt_fuse_reply(int fd, const void *reply, uint32_t bytes) */
@@ -41,9 +43,9 @@ const symbols = {
     parameters: ["i32", "buffer", "u32", "buffer", "u32", "buffer"],
     result: "i32",
   },
-  /** int bt_fuse_exchange_data(int fd, const void *reply, uint32_t bytes, const double segments[2 * count], uint32_t count, void *request, uint32_t capacity, uint32_t clock[3]) */
+  /** int bt_fuse_exchange_data(int fd, const void *reply, uint32_t bytes, const double segments[2 * count], uint32_t count, uint64_t sending_address, void *request, uint32_t capacity, uint32_t clock[3]) */
   bt_fuse_exchange_data: {
-    parameters: ["i32", "buffer", "u32", "buffer", "u32", "buffer", "u32", "buffer"],
+    parameters: ["i32", "buffer", "u32", "buffer", "u32", "u64", "buffer", "u32", "buffer"],
     result: "i32",
   },
 } as const satisfies Deno.ForeignLibraryInterface;

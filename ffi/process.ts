@@ -6,6 +6,10 @@ const symbols = {
   bt_process_spawn: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32" },
   /** int bt_process_reap(int pid, uint32_t *status): 0 while it runs, else the pid */
   bt_process_reap: { parameters: ["i32", "buffer"], result: "i32" },
+  /** int bt_exec(const char *path, char *const argv[], char *const envp[], uint64_t nofile_soft): only on failure */
+  bt_exec: { parameters: ["buffer", "buffer", "buffer", "u64"], result: "i32" },
+  /** int bt_has_capabilities(const char *path): 1 or 0 */
+  bt_has_capabilities: { parameters: ["buffer"], result: "i32" },
   /** int bt_umount(const char *path, uint32_t flags) */
   bt_umount: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -20,9 +24,13 @@ function native() {
 export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
 
-/** errno values umount2(2) answers with that mean something to us. */
+/** errno values that umount2(2) and execve(2) answer with and that mean something to us. */
 export const EPERM = 1;
+export const ENOENT = 2;
+export const ENOEXEC = 8;
+export const EACCES = 13;
 export const EBUSY = 16;
+export const ENOTDIR = 20;
 export const EINVAL = 22;
 
 /** @returns 0 or a negative errno */
@@ -59,12 +67,37 @@ export function reapChild(pid: number): number | undefined {
   return signal === 0 ? (status[0] >> 8) & 0xff : 128 + signal;
 }
 
+/**
+ * Becomes another program. Arguments and environment are bytes: they need not be text.
+ * @param nofileSoft the limit of open files it gets (Deno raises it); 0: as it is
+ * @returns a negative errno; on success this process runs the program and nothing returns
+ */
+export function execute(
+  path: Uint8Array,
+  argv: Uint8Array[],
+  environment: Uint8Array[],
+  nofileSoft: number,
+): number {
+  const [args, settings] = [new StringVector(argv), new StringVector(environment)];
+  return native().bt_exec(
+    cString(path),
+    args.pointers,
+    settings.pointers,
+    BigInt(nofileSoft),
+  );
+}
+
+/** Whether a program file gives capabilities(7) to who runs it. */
+export function hasCapabilities(path: string): boolean {
+  return native().bt_has_capabilities(cString(path)) === 1;
+}
+
 /** A NULL-terminated `char *[]`; keeps the strings alive as long as it lives itself. */
 export class StringVector {
   readonly pointers: BigUint64Array<ArrayBuffer>;
   readonly #strings: Uint8Array<ArrayBuffer>[];
 
-  constructor(texts: string[]) {
+  constructor(texts: (string | Uint8Array)[]) {
     this.#strings = texts.map(cString);
     this.pointers = new BigUint64Array([...this.#strings.map(addressOf), 0n]);
   }
@@ -78,6 +111,9 @@ function addressOf(bytes: ArrayBufferView<ArrayBuffer>): bigint {
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
 }
 
-export function cString(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text + "\0");
+export function cString(text: string | Uint8Array): Uint8Array<ArrayBuffer> {
+  if (typeof text === "string") return new TextEncoder().encode(text + "\0");
+  const bytes = new Uint8Array(text.length + 1);
+  bytes.set(text);
+  return bytes;
 }

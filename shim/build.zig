@@ -1,6 +1,7 @@
 //! Builds every native part of btfuse into one prefix (`zig build --release=fast -p zig-out`):
 //!
 //!     lib/libbtfuse_native.so   what the daemon calls through FFI; no libc
+//!     lib/libbtfuse_preload.so  what programs load to reach a mount without the kernel (LD_PRELOAD); glibc
 //!     bin/btfuse-launcher       start of the one-file executable; static, no libc
 //!     bin/btfuse-pack           makes the executable of it
 //!     bin/gen_layout            prints src/region/layout.gen.ts
@@ -13,11 +14,12 @@ const std = @import("std");
 const Part = struct {
     name: []const u8,
     source: []const u8,
-    kind: enum { library, static_program, libc_program },
+    kind: enum { library, libc_library, static_program, libc_program },
 };
 
 const parts = [_]Part{
     .{ .name = "btfuse_native", .source = "native.zig", .kind = .library },
+    .{ .name = "btfuse_preload", .source = "preload.zig", .kind = .libc_library },
     .{ .name = "btfuse-launcher", .source = "launcher.zig", .kind = .static_program },
     .{ .name = "btfuse-pack", .source = "pack.zig", .kind = .static_program },
     .{ .name = "gen_layout", .source = "gen_layout.zig", .kind = .static_program },
@@ -44,12 +46,12 @@ pub fn build(b: *std.Build) void {
             .target = target,
             .optimize = optimize,
             .strip = optimize != .Debug,
-            .link_libc = part.kind == .libc_program,
+            .link_libc = part.kind == .libc_program or part.kind == .libc_library,
         });
         // Sources outside this directory cannot import it by path.
         module.addImport("layout", layout);
         const artifact = switch (part.kind) {
-            .library => b.addLibrary(.{
+            .library, .libc_library => b.addLibrary(.{
                 .name = part.name,
                 .root_module = module,
                 .linkage = .dynamic,

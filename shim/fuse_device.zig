@@ -47,13 +47,14 @@ export fn bt_fuse_exchange(fd: i32, reply: [*]const u8, reply_bytes: u32, reques
 }
 
 /// The same for a reply with data that stays where it is: `segments` holds `count` pairs of an
-/// address (0 = zeros) and a length in bytes, as doubles.
+/// address (0 = zeros) and a length in bytes, as doubles. The word at `sending` becomes 0 when they are sent.
 export fn bt_fuse_exchange_data(
     fd: i32,
     reply: [*]const u8,
     reply_bytes: u32,
     segments: [*]const f64,
     count: u32,
+    sending: u64,
     request: [*]u8,
     capacity: u32,
     clock: [*]u32,
@@ -68,6 +69,7 @@ export fn bt_fuse_exchange_data(
         vector.* = .{ .base = if (address == 0) &zeros else @ptrFromInt(address), .len = bytes };
     }
     const written = result(linux.writev(fd, &vectors, 1 + count));
+    @atomicStore(u32, @as(*u32, @ptrFromInt(sending)), 0, .release);
     if (written < 0 and written != -@as(i32, @intFromEnum(linux.E.NOENT))) return written;
     return bt_fuse_receive(fd, request, capacity, clock);
 }

@@ -25,6 +25,9 @@ const deno_arguments = [_][*:0]const u8{
     "--no-prompt", "--cached-only", "--quiet",   "--allow-all",
 };
 
+/// ffi/build_kind.ts knows it too.
+const saved_prefix = "BTFUSE_SAVED_";
+
 const Path = [linux.PATH_MAX:0]u8;
 
 /// Why the directories tried so far could not be used, for the one message at the end.
@@ -204,7 +207,7 @@ fn start(
     arguments: []const [*:0]const u8,
     environ: []const ?[*:0]const u8,
 ) void {
-    var buffers: [4]Path = undefined;
+    var buffers: [5]Path = undefined;
     const directory = text(&entries[1].directory);
     const deno = std.fmt.bufPrintZ(&buffers[0], "{s}/{s}/{s}", .{
         cache, text(&entries[0].directory), text(&entries[0].name),
@@ -215,7 +218,11 @@ fn start(
     const own = std.fmt.bufPrintZ(&buffers[2], "BTFUSE_EXECUTABLE={s}", .{executable}) catch return;
     // What Deno keeps for itself goes with the unpacked files, never into the user's own cache.
     const deno_dir = std.fmt.bufPrintZ(&buffers[3], "DENO_DIR={s}/{s}/deno", .{ cache, directory }) catch return;
-    const added = [_][*:0]const u8{ own.ptr, deno_dir.ptr, "DENO_NO_UPDATE_CHECK=1" };
+    // For `btfuse run`: Deno raises the limit of open files, and a program run should have the user's.
+    var limit: linux.rlimit = undefined;
+    const nofile = if (failed(linux.getrlimit(.NOFILE, &limit))) 0 else limit.cur;
+    const limit_setting = std.fmt.bufPrintZ(&buffers[4], "BTFUSE_NOFILE={d}", .{nofile}) catch return;
+    const added = [_][*:0]const u8{ own.ptr, limit_setting.ptr, deno_dir.ptr, "DENO_NO_UPDATE_CHECK=1" };
 
     const allocator = std.heap.page_allocator;
     const argv = allocator.allocSentinel(?[*:0]const u8, deno_arguments.len + 1 + @max(arguments.len, 1), null) catch return;
@@ -229,12 +236,15 @@ fn start(
     const envp = allocator.allocSentinel(?[*:0]const u8, environ.len + added.len, null) catch return;
     var count: usize = 0;
     for (environ) |setting| {
+        envp[count] = setting;
         for (added) |new| {
-            if (sameVariable(setting.?, new)) break;
-        } else {
-            envp[count] = setting;
-            count += 1;
+            if (!sameVariable(setting.?, new)) continue;
+            // For `btfuse run` too: it gives the user's own value back.
+            const saved = std.mem.concatWithSentinel(allocator, u8, &.{ saved_prefix, std.mem.span(setting.?) }, 0) catch return;
+            envp[count] = saved.ptr;
+            break;
         }
+        count += 1;
     }
     for (added) |new| {
         envp[count] = new;

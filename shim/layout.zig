@@ -2,14 +2,20 @@
 //! (src/region/layout.gen.ts); daemon and clients compare `layout_hash` when they attach.
 //!
 //! A region is one shared-memory object:
-//!   superblock (one page) · pool sets (bit trees) · hash buckets · inode table · slot table · blocks
+//!   superblock (one page) · pool sets (bit trees) · hash buckets · inode table · slot table · blocks · request ring · clients
 //! All areas are page aligned. Records name each other by number, never by address; 0 = none.
-//! Only the daemon writes anything in this file's records.
+//!
+//! Who writes what: the daemon everything; a client (a program with the preloaded library) its own client area, ring
+//! slots it has claimed, an inode's words that say so, and the bytes of blocks that a file has. Readers without the core lock
+//! go by sequence words: odd = being changed, different afterwards = read again.
 
 const std = @import("std");
 
 pub const page_bytes = 4096;
 pub const block_bytes = 4096;
+
+/// Runs of blocks that wait for clients.
+pub const limbo_max = 128;
 
 /// "BTFUSE" and the format's version.
 pub const magic: u64 = 0x0001_4553_5546_5442;
@@ -82,7 +88,42 @@ pub const Superblock = extern struct {
     request_count: u64,
     /// Set when formatting is complete: an object without it is a torn one.
     formatted: u32,
-    reserved: [5]u32,
+    /// Not 0 once the mount is gone: clients leave everything to the kernel.
+    ended: u32,
+    /// st_dev of the mount.
+    device: u64,
+    /// Inode number of the daemon's pid namespace: clients elsewhere cannot be told alive from dead.
+    pid_namespace: u64,
+    ring_page: u32,
+    client_page: u32,
+
+    /// Sequence of everything in which names are found: dentries, chains, trees, a directory's place, which inodes live.
+    namespace_seq: u32,
+    /// 1: mounted with "noatime", reading changes nothing.
+    noatime: u32,
+    /// Inodes without names that live on because of clients.
+    orphan_count: u32,
+    reserved_line_1: [13]u32,
+
+    // The ring's words, each on a cache line of its own or with those that are written together.
+    /// Requests ever made; the bell: a futex word.
+    write_index: u32,
+    /// Requests ever served.
+    read_index: u32,
+    /// The ring worker sleeps, or is about to.
+    ring_sleeping: u32,
+    /// Clients that were ever registered, at most: where scans end.
+    client_high: u32,
+    reserved_line_2: [12]u32,
+    /// A bit for each ring slot that is ready.
+    ring_ready: [ring_slot_count / 32]u32,
+    reserved_line_3: [16 - ring_slot_count / 32]u32,
+    /// The inode whose blocks the kernel worker is sending right now, outside the core lock: nobody frees them meanwhile.
+    sending_ino: u32,
+    reserved_line_4: [15]u32,
+
+    /// Blocks taken from files while clients were storing into them: inode, first block, count. Free once they are done.
+    limbo: [limbo_max * 3]u32,
 };
 
 pub const Inode = extern struct {
@@ -91,7 +132,27 @@ pub const Inode = extern struct {
     uid: u32,
     gid: u32,
     nlink: u32,
+    /// Changed as one 64-bit word, by compare-and-swap where a client may change it, too: it grows by whoever has `extend_lock`.
     size: u64,
+    /// Sequence of the block map: the daemon takes an entry away, replaces it, or fills a block it stands for.
+    map_seq: u32,
+    /// The same for clients: the holder of `extend_lock` makes data visible. Read together with map_seq.
+    client_seq: u32,
+    /// Sequence of size and times as the daemon changes them.
+    seq: u32,
+    generation: u32,
+    flags: u32,
+    /// Open file descriptions of clients, roughly: never less than there are (see Description).
+    open_count: u32,
+    /// What the kernel may hold (kernel_holds_*); set before the daemon reads what it will tell the kernel.
+    kernel_holds: u32,
+    /// Who writes where the file has no data yet (holes, reserved blocks, behind its end): a client's number, extend_daemon, 0 = nobody.
+    /// Never held while waiting for the ring.
+    extend_lock: u32,
+    /// The thread that has it, for a signal handler in the same thread.
+    extend_thread: u32,
+    rdev: u32,
+
     atime: u64,
     mtime: u64,
     ctime: u64,
@@ -100,11 +161,8 @@ pub const Inode = extern struct {
     mtime_nsec: u32,
     ctime_nsec: u32,
     btime_nsec: u32,
-    rdev: u32,
-    generation: u32,
-    /// FUSE nlookup: references the kernel holds.
-    lookup_count: u64,
-    flags: u32,
+    /// When a client last wrote, in nanoseconds since 1970: mtime and ctime, until the daemon folds it into them (then 0).
+    client_mtime: u64,
     /// Slot chain with the extended attributes.
     xattr_slot: u32,
     /// Data blocks held, without map blocks.
@@ -114,22 +172,45 @@ pub const Inode = extern struct {
     parent_ino: u32,
     tree_root: u32,
     entry_count: u32,
+    /// The directory's own name.
+    dentry: u32,
     /// The cookie the next new entry gets.
     next_cookie: u64,
 
     /// Symbolic links whose target does not fit below: slot chain.
     target_slot: u32,
+    /// A client may have stored bytes behind the end, in the last block: who makes the file longer zeros them.
+    tail_dirty: u32,
+    /// FUSE nlookup: references the kernel holds.
+    lookup_count: u64,
+    /// 1: a client has let the kernel map the file writable, so the kernel's pages may be newer than the blocks: clients leave its bytes to
+    /// the kernel. Until the kernel forgets the inode.
+    kernel_maps: u32,
+    reserved: [7]u32,
 
     // Regular files: block map. Short symbolic link targets use the same bytes.
     map_height: u32,
     map_root: u32,
     direct: [direct_count]u32,
-    reserved: [3]u32,
 };
+
+/// The kernel was told attributes of the inode (or its name).
+pub const kernel_holds_attributes: u32 = 1;
+/// The kernel was told of its bytes, or wrote them itself.
+pub const kernel_holds_data: u32 = 2;
+/// A directory: the kernel was told its listing.
+pub const kernel_holds_listing: u32 = 4;
+/// A directory: the kernel looked up names in it, also such as do not exist. Stays until the kernel forgets the directory.
+pub const kernel_holds_names: u32 = 8;
+
+/// In `extend_lock`.
+pub const extend_daemon: u32 = 0xffff_ffff;
 
 pub const inode_flag_acl_default: u32 = 1;
 pub const inode_flag_acl_access: u32 = 2;
 pub const inode_flag_capability: u32 = 4;
+/// Without names, and counted in `orphan_count`.
+pub const inode_flag_orphan: u32 = 8;
 /// Bytes of a symbolic link's target kept in the inode (map_height … direct).
 pub const target_inline_bytes = 56;
 
@@ -164,7 +245,122 @@ pub const Extension = extern struct {
     bytes: [120]u8,
 };
 
+/// Programs that can be attached at a time.
+pub const client_count_max = 1024;
+/// A client's area: its record, then pages of open file descriptions.
+pub const client_pages = 256;
+pub const descriptions_per_page = page_bytes / @sizeOf(Description);
+pub const client_description_max = (client_pages - 1) * descriptions_per_page;
+/// Threads of one client that may store data at the same time.
+pub const client_thread_max = 128;
+
+pub const client_free = 0;
+pub const client_registering = 1;
+pub const client_live = 2;
+
+/// A process with the preloaded library that holds something: open files, or a request under way.
+/// Written by the process; the daemon frees it after the process has died. Client 0 is nobody.
+pub const Client = extern struct {
+    state: u32,
+    pid: u32,
+    /// CLOCK_BOOTTIME in nanoseconds when it registered: a process that started later is another one with the same pid.
+    registered_at: u64,
+    /// Descriptions below this number have memory and may be looked at.
+    description_held: u32,
+    reserved: [11]u32,
+    /// By thread: the inode whose blocks it is storing into right now, 0 = none. Blocks taken from that inode are not used
+    /// for anything else until it is done.
+    storing_ino: [client_thread_max]u32,
+    /// By thread: its kernel id; 0 = not taken.
+    thread_id: [client_thread_max]u32,
+};
+
+pub const description_free = 0;
+pub const description_claimed = 1;
+pub const description_open = 2;
+
+/// An open file description (open(2)) of a client. `ino` is set before the inode's `open_count` goes up, and cleared after it went down: after
+/// a crash the inodes it may concern are known.
+pub const Description = extern struct {
+    state: u32,
+    ino: u32,
+    generation: u32,
+    /// As for open(2).
+    flags: u32,
+    /// Descriptors that refer to it.
+    references: u32,
+    /// Held while the offset moves: the thread's id.
+    lock: u32,
+    offset: u64,
+    /// Directory and dentry it was opened by, to find its path again.
+    parent: u32,
+    dentry: u32,
+    reserved: [6]u32,
+};
+
+pub const ring_slot_count = 64;
+pub const ring_free = 0;
+pub const ring_claimed = 1;
+pub const ring_ready = 2;
+pub const ring_done = 3;
+pub const ring_bytes_max = page_bytes - 320;
+
+// Operations of the ring. Numbers in parentheses: arguments; names lie in `bytes`. "inode" = number and generation, two arguments:
+// a number that is used again for another inode is answered ESTALE.
+/// () → nothing; measures the way.
+pub const ring_ping = 1;
+/// (inode): the last open file description of an inode without names is gone.
+pub const ring_release = 2;
+/// (inode): it was read; atime by the rules of the mount.
+pub const ring_accessed = 3;
+/// (inode, offset, length): bytes were stored that the kernel may hold; done when it holds them no more.
+pub const ring_invalidate = 4;
+/// (parent inode, mode with S_IFMT, umask, uid, gid, rdev), name → inode. A regular file counts as opened: open_count + 1.
+pub const ring_make = 5;
+/// (parent inode, uid, gid), name NUL target → inode
+pub const ring_symlink = 6;
+/// (inode, parent inode), name
+pub const ring_link = 7;
+/// (parent inode, 1 for a directory), name
+pub const ring_remove = 8;
+/// (parent inode, new parent inode, flags of renameat2), name NUL new name
+pub const ring_rename = 9;
+/// (inode, FATTR_* bits, size, mode, uid, gid, atime s, atime ns, mtime s, mtime ns, caller's uid, caller may keep set-group-ID)
+pub const ring_setattr = 10;
+/// (inode, offset, length, caller's uid, caller may keep set-group-ID): the range has blocks afterwards, those that are new read as zeros → bytes that have, from offset on
+pub const ring_prepare = 11;
+/// (inode, offset, length, mode of fallocate)
+pub const ring_fallocate = 12;
+/// (inode, offset, target inode, offset, length) → bytes
+pub const ring_copy = 13;
+/// (inode, flags), name NUL value
+pub const ring_setxattr = 14;
+/// (inode), name
+pub const ring_removexattr = 15;
+/// (parent inode, mode, umask, uid, gid) → inode, as ring_make
+pub const ring_tmpfile = 16;
+
+/// A request of a client and its reply.
+pub const RingSlot = extern struct {
+    /// A futex word.
+    state: u32,
+    client: u32,
+    operation: u32,
+    /// 0 or more, or a negative errno.
+    result: i32,
+    /// Its client sleeps until the state changes.
+    waiting: u32,
+    bytes_length: u32,
+    reserved: [10]u32,
+    arguments: [16]u64,
+    results: [16]u64,
+    bytes: [ring_bytes_max]u8,
+};
+
 pub const records = .{
+    .{ "CLIENT", Client },
+    .{ "DESCRIPTION", Description },
+    .{ "RING", RingSlot },
     .{ "SUPER", Superblock },
     .{ "INODE", Inode },
     .{ "DENTRY", Dentry },
@@ -173,7 +369,14 @@ pub const records = .{
 
 comptime {
     std.debug.assert(@sizeOf(Superblock) <= page_bytes);
-    std.debug.assert(@sizeOf(Inode) == 192);
+    std.debug.assert(@sizeOf(Inode) == 256);
+    std.debug.assert(@offsetOf(Inode, "atime") == 64);
+    std.debug.assert(@offsetOf(Superblock, "namespace_seq") % 64 == 0);
+    std.debug.assert(@offsetOf(Superblock, "write_index") % 64 == 0);
+    std.debug.assert(@offsetOf(Superblock, "sending_ino") % 64 == 0);
+    std.debug.assert(@sizeOf(Client) <= page_bytes);
+    std.debug.assert(@sizeOf(Description) == 64);
+    std.debug.assert(@sizeOf(RingSlot) == page_bytes);
     std.debug.assert(@sizeOf(Dentry) == 128);
     std.debug.assert(@sizeOf(Extension) == 128);
     std.debug.assert(@offsetOf(Inode, "direct") + direct_count * 4 - @offsetOf(Inode, "map_height") == target_inline_bytes);

@@ -1,5 +1,5 @@
 //! Process and mount calls the command line needs and Deno does not offer: a child in its own
-//! session with nothing inherited, reaping it, and umount2(2).
+//! session with nothing inherited, reaping it, becoming another program, and umount2(2).
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -44,6 +44,35 @@ export fn bt_process_spawn(
 /// wait status in `status`.
 export fn bt_process_reap(pid: i32, status: *u32) i32 {
     return result(linux.waitpid(pid, status, linux.W.NOHANG));
+}
+
+/// Becomes another program: same process, same descriptors but those of Deno, which close by themselves. What Deno's
+/// start has changed becomes again what it was: the limit of open files (0 = not known, leave it), and SIGPIPE, which
+/// Deno ignores and every program counts on. Returns only on failure.
+export fn bt_exec(
+    path: [*:0]const u8,
+    argv: [*:null]const ?[*:0]const u8,
+    envp: [*:null]const ?[*:0]const u8,
+    nofile_soft: u64,
+) i32 {
+    const action: linux.Sigaction = .{
+        .handler = .{ .handler = linux.SIG.DFL },
+        .mask = std.mem.zeroes(linux.sigset_t),
+        .flags = 0,
+    };
+    _ = linux.sigaction(.PIPE, &action, null);
+    var limit: linux.rlimit = undefined;
+    if (nofile_soft != 0 and linux.errno(linux.getrlimit(.NOFILE, &limit)) == .SUCCESS) {
+        limit.cur = @min(nofile_soft, limit.max);
+        _ = linux.setrlimit(.NOFILE, &limit);
+    }
+    return result(linux.execve(path, argv, envp));
+}
+
+/// Whether the program file gives capabilities(7) to who runs it: 1 or 0.
+export fn bt_has_capabilities(path: [*:0]const u8) i32 {
+    var none: [1]u8 = undefined;
+    return @intFromBool(result(linux.getxattr(path, "security.capability", &none, 0)) > 0);
 }
 
 export fn bt_umount(path: [*:0]const u8, flags: u32) i32 {

@@ -97,6 +97,16 @@ export fn bt_futex_wake(address: u64, count: u32) i32 {
     return result(linux.futex_3arg(word, .{ .cmd = .WAKE, .private = false }, count));
 }
 
+/// CLOCK_REALTIME as bt_fuse_receive gives it: seconds (two words, low first) and nanoseconds.
+export fn bt_clock(clock: [*]u32) void {
+    var now: linux.timespec = undefined;
+    _ = linux.clock_gettime(.REALTIME, &now);
+    const seconds: u64 = @bitCast(@as(i64, now.sec));
+    clock[0] = @truncate(seconds);
+    clock[1] = @truncate(seconds >> 32);
+    clock[2] = @intCast(now.nsec);
+}
+
 /// flock(2), exclusive, without waiting. The lock goes with the descriptor, so also with a killed process.
 export fn bt_region_lock(fd: i32) i32 {
     const exclusive_nonblocking = 2 | 4;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { closest, parseCommandLine, UsageError } from "./arguments.ts";
+import { closest, parseCommandLine, splitCommand, UsageError } from "./arguments.ts";
 
 const rules = { flags: ["force"], values: ["size", "o"], alias: { f: "force" } };
 
@@ -34,6 +34,23 @@ Deno.test("unknown options and missing values are refused by name", () => {
   for (const [argument, message] of Object.entries(refused)) {
     const error = assertThrows(() => parseCommandLine([argument], rules), UsageError);
     assertEquals(error.message, message);
+  }
+});
+
+Deno.test("a command at the end of a command line keeps its own options", () => {
+  const parted: [args: string, own: string, command: string][] = [
+    ["ls -l --mount x", "", "ls -l --mount x"],
+    ["--mount /mnt ls -- -h", "--mount /mnt", "ls -- -h"],
+    ["--mount=/mnt -- --ls", "--mount=/mnt", "--ls"],
+    ["-h ls", "-h", "ls"],
+    ["- x", "", "- x"],
+    ["--", "", ""],
+    ["--mount", "--mount", ""],
+  ];
+  const words = (text: string) => text.split(" ").filter((word) => word !== "");
+  for (const [args, own, command] of parted) {
+    const expected = { own: words(own), command: words(command) };
+    assertEquals(splitCommand(words(args), ["--mount"]), expected, args);
   }
 });
 

@@ -50,6 +50,23 @@ export function parseCommandLine(args: string[], rules: ArgumentRules): Argument
   };
 }
 
+/**
+ * Parts a command line that ends in another one, `[OPTIONS] [--] COMMAND…`: the first word that is no option of ours
+ * starts it, and nothing behind is looked at.
+ * @param valueOptions options of ours that take the next word, such as "--mount"
+ */
+export function splitCommand(
+  args: string[],
+  valueOptions: string[],
+): { own: string[]; command: string[] } {
+  let at = 0;
+  while (at < args.length && /^-./.test(args[at])) {
+    if (args[at] === "--") return { own: args.slice(0, at), command: args.slice(at + 1) };
+    at += valueOptions.includes(args[at]) ? 2 : 1;
+  }
+  return { own: args.slice(0, at), command: args.slice(at) };
+}
+
 /** `-oro` means `-o ro`, as mount(8) has it; parseArgs reads it as three flags. */
 function splitShortValue(argument: string): string[] {
   return /^-o./.test(argument) ? ["-o", argument.slice(2)] : [argument];

@@ -1,5 +1,5 @@
 /** The list of commands. A command's module is loaded when it runs, so that each start loads only what it needs. */
-import { closest, UsageError } from "./arguments.ts";
+import { closest, splitCommand, UsageError } from "./arguments.ts";
 
 export interface Command {
   /** Printed by `-h`. */
@@ -11,11 +11,27 @@ export interface Command {
 interface Entry {
   summary: string;
   load(): Promise<Command>;
+  /** Its arguments end in another command: what stands there is not for us. */
+  takesCommand?: true;
 }
+
+/** Options of such commands that have a value. */
+export const COMMAND_VALUE_OPTIONS = ["--mount"];
 
 export const commands: Record<string, Entry> = {
   mount: { summary: "mount an in-memory file system", load: () => import("./mount.ts") },
   umount: { summary: "unmount it and free its memory", load: () => import("./umount.ts") },
+  run: {
+    summary: "run a program with direct access",
+    load: () => import("./run.ts"),
+    takesCommand: true,
+  },
+  env: { summary: "print the environment for direct access", load: () => import("./env.ts") },
+  doctor: {
+    summary: "say whether a program gets direct access",
+    load: () => import("./doctor.ts"),
+    takesCommand: true,
+  },
   status: { summary: "list mounts and how full they are", load: () => import("./status.ts") },
   check: { summary: "verify the structures of a mount", load: () => import("./check.ts") },
   version: { summary: "print versions", load: () => import("./version.ts") },
@@ -37,8 +53,9 @@ export function findCommand(name: string): Entry {
 
 /** @returns the exit code */
 export async function runCommand(name: string, args: string[]): Promise<number> {
-  const command = await findCommand(name).load();
-  if (asksForHelp(args)) {
+  const entry = findCommand(name);
+  const command = await entry.load();
+  if (asksForHelp(entry.takesCommand ? splitCommand(args, COMMAND_VALUE_OPTIONS).own : args)) {
     console.log(command.help);
     return 0;
   }

@@ -17,11 +17,17 @@ import {
   INODE_MAP_ROOT,
   INODE_WORDS,
   MAP_FANOUT,
+  SUPER_SENDING_INO,
 } from "../region/layout.gen.ts";
+import type { ClientGuard } from "./client_guard.ts";
 import type { Pool } from "./pool.ts";
+import type { Sequences } from "./sequences.ts";
 
 /** 1024^h entries hang below a map of height h. */
 const COVER = [1, 2 ** 10, 2 ** 20, 2 ** 30, 2 ** 40];
+
+/** Some hundred milliseconds: what waits longer has died. */
+const SENDING_SPINS_MAX = 1e7;
 
 export const blockOf = (entry: number): number => entry & ~ENTRY_UNWRITTEN;
 export const isUnwritten = (entry: number): boolean => (entry & ENTRY_UNWRITTEN) !== 0;
@@ -32,10 +38,16 @@ export class BlockMap {
   at = 0;
   room = 0;
   // Blocks being freed are gathered into runs.
+  #releasingIno = 0;
   #runStart = 0;
   #runLength = 0;
 
-  constructor(private readonly region: Region, private readonly pool: Pool) {
+  constructor(
+    private readonly region: Region,
+    private readonly pool: Pool,
+    private readonly sequences: Sequences,
+    private readonly guard: ClientGuard,
+  ) {
     this.words = region.inodes;
   }
 
@@ -58,7 +70,10 @@ export class BlockMap {
         this.room = Infinity;
         return false;
       }
-      if (!this.#grow(base, index)) return false;
+      const began = this.sequences.beginBlocks(ino);
+      const grown = this.#grow(base, index);
+      if (began) this.sequences.endBlocks();
+      if (!grown) return false;
       height = inodes[base + INODE_MAP_HEIGHT];
     }
     let node = inodes[base + INODE_MAP_ROOT];
@@ -119,6 +134,9 @@ export class BlockMap {
   release(ino: number, from: number, to: number): void {
     const { inodes } = this.region;
     const base = ino * INODE_WORDS;
+    const began = this.sequences.beginBlocks(ino);
+    this.#waitForSending(ino);
+    this.#releasingIno = ino;
     for (let index = from; index < Math.min(to, DIRECT_COUNT); index++) {
       this.#releaseEntry(inodes, base + INODE_DIRECT + index, base);
     }
@@ -132,6 +150,15 @@ export class BlockMap {
       } else this.#shrink(base);
     }
     this.#flush();
+    if (began) this.sequences.endBlocks();
+  }
+
+  /** The kernel worker sends data from where it lies, after it has released the core lock: some microseconds. */
+  #waitForSending(ino: number): void {
+    const { superblock } = this.region;
+    for (let i = 0; i < SENDING_SPINS_MAX; i++) {
+      if (Atomics.load(superblock, SUPER_SENDING_INO) !== ino) return;
+    }
   }
 
   /** Takes away roots of which only the first entry is used. */
@@ -149,9 +176,10 @@ export class BlockMap {
   }
 
   #releaseEntry(words: Uint32Array, at: number, base: number): void {
-    if (words[at] === 0) return;
-    this.#free(blockOf(words[at]));
+    const entry = words[at];
+    if (entry === 0) return;
     words[at] = 0;
+    this.#free(blockOf(entry));
     this.region.inodes[base + INODE_BLOCK_COUNT]--;
   }
 
@@ -194,8 +222,22 @@ export class BlockMap {
   }
 
   #flush(): void {
-    if (this.#runLength > 0) this.pool.releaseRun(this.#runStart, this.#runLength);
+    if (this.#runLength > 0) {
+      this.guard.releaseBlocks(this.#releasingIno, this.#runStart, this.#runLength);
+    }
     this.#runLength = 0;
+  }
+
+  /** Blocks from index `from` on stay reserved, but read as zeros. */
+  forgetContents(ino: number, from: number): void {
+    const height = this.region.inodes[ino * INODE_WORDS + INODE_MAP_HEIGHT];
+    const end = height === 0 ? DIRECT_COUNT : COVER[height];
+    for (let index = from; index < end; index += this.room) {
+      if (!this.locate(ino, index, false)) continue;
+      for (let i = 0; i < this.room; i++) {
+        if (this.words[this.at + i] !== 0) this.words[this.at + i] |= ENTRY_UNWRITTEN;
+      }
+    }
   }
 
   /** Calls `visit` for each block of the file, map blocks included (`data` false). For check.ts. */

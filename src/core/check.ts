@@ -15,9 +15,14 @@ import {
   DENTRY_WORDS,
   EXTENSION_NEXT,
   INODE_BLOCK_COUNT,
+  INODE_DENTRY,
   INODE_ENTRY_COUNT,
+  INODE_FLAG_ORPHAN,
+  INODE_FLAGS,
+  INODE_MAP_SEQ,
   INODE_NLINK,
   INODE_PARENT_INO,
+  INODE_TAIL_DIRTY,
   INODE_TARGET_SLOT,
   INODE_XATTR_SLOT,
   NAME_BYTES_MAX,
@@ -25,6 +30,8 @@ import {
   SLOT_KIND_DENTRY,
   SLOT_KIND_EXTENSION,
   SLOT_KIND_FREE,
+  SUPER_NAMESPACE_SEQ,
+  SUPER_ORPHAN_COUNT,
 } from "../region/layout.gen.ts";
 import type { FileSystem } from "./file_system.ts";
 import { S_IFLNK, S_IFMT } from "./inode_table.ts";
@@ -41,6 +48,7 @@ class Check {
   readonly #links: Uint32Array;
   readonly #entries: Uint32Array;
   readonly #directories: Uint32Array;
+  #orphans = 0;
 
   constructor(private readonly fs: FileSystem) {
     this.#slotReached = new Uint8Array(fs.slotPool.held);
@@ -63,11 +71,25 @@ class Check {
     for (const slot of allocated(fs.slotPool)) this.#slot(slot);
     for (const ino of allocated(fs.inodePool)) this.#inode(ino);
     for (const ino of allocated(fs.inodePool)) this.#counts(ino);
+    const orphans = fs.region.superblock[SUPER_ORPHAN_COUNT];
+    if (orphans !== this.#orphans) {
+      this.say(`${this.#orphans} inodes are orphans, the counter says ${orphans}`);
+    }
+    if (fs.region.superblock[SUPER_NAMESPACE_SEQ] % 2 !== 0) {
+      this.say("the sequence of names is odd: a change was never finished");
+    }
     for (const slot of allocated(fs.slotPool)) {
       if (this.#slotReached[slot] === 0) {
         this.say(`slot ${slot} is in use but nothing refers to it`);
       }
     }
+    fs.guard.visitLimbo((block) => {
+      if (block >= fs.blockPool.held || fs.blockPool.free.has(block)) {
+        this.say(`block ${block} waits for clients but is free or impossible`);
+      } else if (this.#blockReached[block]++) {
+        this.say(`block ${block} waits for clients but belongs to a file`);
+      }
+    });
     for (const block of allocated(fs.blockPool)) {
       if (this.#blockReached[block] === 0) {
         this.say(`block ${block} is in use but no file refers to it`);
@@ -167,6 +189,9 @@ class Check {
       if (fs.inodes.get(ino, INODE_PARENT_INO) !== parent) {
         this.say(`directory ${ino} lies in ${parent} but names another parent`);
       }
+      if (fs.inodes.get(ino, INODE_DENTRY) !== slot) {
+        this.say(`directory ${ino} has dentry ${slot} but names another`);
+      }
     }
     const name = new Uint8Array(NAME_BYTES_MAX);
     fs.names.copyName(slot, name, 0);
@@ -210,6 +235,9 @@ class Check {
     const { fs } = this;
     const owner = `inode ${ino}`;
     const mode = fs.inodes.mode(ino);
+    if (fs.inodes.get(ino, INODE_MAP_SEQ) % 2 !== 0) {
+      this.say(`${owner}: the sequence of its blocks is odd: a change was never finished`);
+    }
     if (mode === 0) return this.say(`${owner} is in use but empty`);
     const xattrSlot = fs.inodes.get(ino, INODE_XATTR_SLOT);
     if (xattrSlot !== 0 && xattrSlot < fs.slotPool.held) {
@@ -266,7 +294,7 @@ class Check {
   #tail(ino: number, index: number, owner: string): void {
     const { region, map, inodes } = this.fs;
     const entry = map.entry(ino, index);
-    if (entry >= 2 ** 31 || entry === 0) return;
+    if (entry >= 2 ** 31 || entry === 0 || inodes.get(ino, INODE_TAIL_DIRTY) !== 0) return;
     const start = region.byteIndex(entry);
     const tail = region.blockBytes(entry).subarray(
       start + inodes.size(ino) % BLOCK_BYTES,
@@ -286,7 +314,10 @@ class Check {
     if (directory && fs.inodes.get(ino, INODE_ENTRY_COUNT) !== this.#entries[ino]) {
       this.say(`directory ${ino}: ${this.#entries[ino]} dentries, its counter says otherwise`);
     }
-    if (nlink === 0 && fs.inodes.lookupCount(ino) === 0) {
+    const orphan = (fs.inodes.get(ino, INODE_FLAGS) & INODE_FLAG_ORPHAN) !== 0;
+    if (orphan) this.#orphans++;
+    if (orphan && nlink > 0) this.say(`inode ${ino} has names but is counted as an orphan`);
+    if (nlink === 0 && fs.inodes.lookupCount(ino) === 0 && !orphan) {
       this.say(`inode ${ino} has no name and no reference but was not freed`);
     }
   }

@@ -11,11 +11,14 @@ import {
   ENTRY_UNWRITTEN,
   FILE_BYTES_MAX,
   INODE_BLOCK_COUNT,
+  INODE_TAIL_DIRTY,
 } from "../region/layout.gen.ts";
 import { type BlockMap, blockOf, isUnwritten } from "./block_map.ts";
+import type { ClientGuard } from "./client_guard.ts";
 import { EFBIG, EINVAL, ENOSPC, ENXIO } from "./errno.ts";
 import type { InodeTable } from "./inode_table.ts";
 import type { Pool } from "./pool.ts";
+import type { Sequences } from "./sequences.ts";
 
 /** Pieces of a file, in order: each is `bytes` long, at byte `skip` of block `block`; block 0 = zeros. */
 export class Segments {
@@ -53,13 +56,17 @@ export const SEEK_HOLE = 4;
 export class FileData {
   /** What the last `read` found. */
   readonly segments = new Segments();
+  readonly #sequences: Sequences;
 
   constructor(
     private readonly region: Region,
     private readonly pool: Pool,
     private readonly map: BlockMap,
     private readonly inodes: InodeTable,
-  ) {}
+    private readonly guard: ClientGuard,
+  ) {
+    this.#sequences = inodes.sequences;
+  }
 
   /** Fills `segments` with at most `length` bytes from `offset` on; returns how many there are. */
   read(ino: number, offset: number, length: number): number {
@@ -112,6 +119,7 @@ export class FileData {
    */
   write(ino: number, offset: number, source: Uint8Array, start: number, length: number): number {
     if (offset + length > FILE_BYTES_MAX) return -EFBIG;
+    this.#lock(ino);
     let done = 0;
     while (done < length) {
       const bytes = this.#writeRun(ino, offset + done, source, start + done, length - done);
@@ -119,7 +127,18 @@ export class FileData {
       done += bytes;
     }
     if (offset + done > this.inodes.size(ino) && done > 0) this.inodes.setSize(ino, offset + done);
+    this.guard.unlock();
     return done > 0 || length === 0 ? done : -ENOSPC;
+  }
+
+  /** Before anything that makes a file longer or shorter, or gives it blocks. */
+  #lock(ino: number): void {
+    if (!this.guard.lock(ino) || this.inodes.get(ino, INODE_TAIL_DIRTY) === 0) return;
+    const size = this.inodes.size(ino);
+    const end = Math.ceil(size / BLOCK_BYTES);
+    this.#zeroWithin(ino, size, end * BLOCK_BYTES);
+    this.map.forgetContents(ino, end);
+    this.inodes.set(ino, INODE_TAIL_DIRTY, 0);
   }
 
   /** Writes what lies in one piece: existing blocks that follow one another, or a newly taken run. */
@@ -141,6 +160,7 @@ export class FileData {
     const { words, at } = map;
     const wanted = Math.min(map.room, Math.ceil((skip + length) / BLOCK_BYTES));
     let run: number;
+    let began = false;
     if (words[at] === 0) {
       let holes = 1;
       while (holes < wanted && words[at + holes] === 0) holes++;
@@ -150,6 +170,7 @@ export class FileData {
         return 0;
       }
       run = this.pool.runLength;
+      began = this.#sequences.beginBlocks(ino);
       for (let i = 0; i < run; i++) words[at + i] = first + i;
       this.inodes.set(ino, INODE_BLOCK_COUNT, this.inodes.get(ino, INODE_BLOCK_COUNT) + run);
       const end = Math.min(run * BLOCK_BYTES, skip + length);
@@ -167,6 +188,7 @@ export class FileData {
       run = region.windowRun(first, run);
       for (let i = 0; i < run; i++) {
         if (!isUnwritten(words[at + i])) continue;
+        if (this.#sequences.beginBlocks(ino)) began = true;
         words[at + i] = first + i;
         const covered = (i > 0 || skip === 0) && skip + length >= (i + 1) * BLOCK_BYTES;
         if (!covered) this.#zero(first + i, 0, BLOCK_BYTES);
@@ -178,6 +200,7 @@ export class FileData {
       source.subarray(start, start + bytes),
       region.byteIndex(block) + skip,
     );
+    if (began) this.#sequences.endBlocks();
     return bytes;
   }
 
@@ -195,11 +218,15 @@ export class FileData {
   /** Sets the size, freeing blocks behind it (also reserved ones behind an unchanged end). */
   truncate(ino: number, size: number): number {
     if (size > FILE_BYTES_MAX) return -EFBIG;
+    this.#lock(ino);
+    const began = this.#sequences.beginBlocks(ino);
     if (size <= this.inodes.size(ino)) {
       this.map.release(ino, Math.ceil(size / BLOCK_BYTES), Infinity);
       this.#zeroWithin(ino, size, Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES);
     }
     this.inodes.setSize(ino, size);
+    if (began) this.#sequences.endBlocks();
+    this.guard.unlock();
     return 0;
   }
 
@@ -216,10 +243,16 @@ export class FileData {
     const end = offset + length;
     const firstWhole = Math.ceil(offset / BLOCK_BYTES);
     const endWhole = Math.floor(end / BLOCK_BYTES);
-    if (firstWhole > endWhole) return this.#zeroWithin(ino, offset, end);
-    this.#zeroWithin(ino, offset, firstWhole * BLOCK_BYTES);
-    this.#zeroWithin(ino, endWhole * BLOCK_BYTES, end);
-    if (firstWhole < endWhole) this.map.release(ino, firstWhole, endWhole);
+    this.#lock(ino);
+    const began = this.#sequences.beginBlocks(ino);
+    if (firstWhole > endWhole) this.#zeroWithin(ino, offset, end);
+    else {
+      this.#zeroWithin(ino, offset, firstWhole * BLOCK_BYTES);
+      this.#zeroWithin(ino, endWhole * BLOCK_BYTES, end);
+      if (firstWhole < endWhole) this.map.release(ino, firstWhole, endWhole);
+    }
+    if (began) this.#sequences.endBlocks();
+    this.guard.unlock();
   }
 
   /**
@@ -228,6 +261,13 @@ export class FileData {
    */
   reserve(ino: number, offset: number, length: number): number {
     if (offset + length > FILE_BYTES_MAX) return -EFBIG;
+    this.#lock(ino);
+    const result = this.#reserve(ino, offset, length);
+    this.guard.unlock();
+    return result;
+  }
+
+  #reserve(ino: number, offset: number, length: number): number {
     const from = Math.floor(offset / BLOCK_BYTES);
     const to = Math.ceil((offset + length) / BLOCK_BYTES);
     if (this.#holes(ino, from, to) > this.pool.available) return -ENOSPC;
@@ -281,6 +321,8 @@ export class FileData {
     const reserved = this.reserve(ino, offset, length);
     if (reserved < 0) return reserved;
     const end = offset + length;
+    this.#lock(ino);
+    const began = this.#sequences.beginBlocks(ino);
     for (let at = offset; at < end;) {
       const index = Math.floor(at / BLOCK_BYTES);
       const next = Math.min(end, (index + 1) * BLOCK_BYTES);
@@ -288,6 +330,8 @@ export class FileData {
       else if (this.map.locate(ino, index, false)) this.map.words[this.map.at] |= ENTRY_UNWRITTEN;
       at = next;
     }
+    if (began) this.#sequences.endBlocks();
+    this.guard.unlock();
     return 0;
   }
 
@@ -318,6 +362,7 @@ export class FileData {
   copy(from: number, fromOffset: number, to: number, toOffset: number, length: number): number {
     const total = Math.min(length, Math.max(0, this.inodes.size(from) - fromOffset));
     if (toOffset + total > FILE_BYTES_MAX) return -EFBIG;
+    this.#lock(to);
     let done = 0;
     while (done < total) {
       const at = fromOffset + done;
@@ -332,10 +377,12 @@ export class FileData {
           this.region.byteIndex(entry) + at % BLOCK_BYTES,
           bytes,
         );
-      if (written < 0) return done > 0 ? done : written;
+      if (written < 0 && done === 0) done = written;
+      if (written <= 0) break;
       done += written;
       if (written < bytes) break;
     }
+    this.guard.unlock();
     return done;
   }
 

@@ -8,10 +8,15 @@
 import type { Region } from "../region/region.ts";
 import {
   INODE_FLAG_ACL_DEFAULT,
+  INODE_FLAG_ORPHAN,
+  INODE_FLAGS,
   INODE_GID,
+  INODE_KERNEL_HOLDS,
+  INODE_KERNEL_MAPS,
   INODE_MAP_HEIGHT,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
+  INODE_OPEN_COUNT,
   INODE_PARENT_INO,
   INODE_TARGET_SLOT,
   INODE_WORDS,
@@ -21,19 +26,24 @@ import {
   MAGIC_LO,
   ROOT_INO,
   SUPER_CACHE_MODE,
+  SUPER_DEVICE,
   SUPER_FORMATTED,
   SUPER_GENERATION,
   SUPER_HASH_SEED,
   SUPER_LAYOUT_HASH,
   SUPER_MAGIC,
+  SUPER_NOATIME,
+  SUPER_ORPHAN_COUNT,
   SUPER_OWNER_PID,
   SUPER_OWNER_START_TICKS,
+  SUPER_PID_NAMESPACE,
   SUPER_REQUEST_COUNT,
   TARGET_INLINE_BYTES,
 } from "../region/layout.gen.ts";
 import { Attributes } from "./attributes.ts";
 import { BlockMap } from "./block_map.ts";
 import { checkRegion } from "./check.ts";
+import { ClientGuard } from "./client_guard.ts";
 import { CoreLock, whileStill } from "./core_lock.ts";
 import { DentryHash } from "./dentry_hash.ts";
 import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
@@ -43,6 +53,7 @@ import { FIRST_COOKIE, Namespace } from "./namespace.ts";
 import { Pool } from "./pool.ts";
 import { inherit } from "./posix_acl.ts";
 import { RedBlackTree } from "./red_black_tree.ts";
+import { Sequences } from "./sequences.ts";
 import { SlotChain } from "./slot_chain.ts";
 import { ACL_ACCESS, ACL_DEFAULT, Xattrs } from "./xattrs.ts";
 
@@ -78,6 +89,8 @@ export class FileSystem {
   readonly data: FileData;
   readonly xattrs: Xattrs;
   readonly attributes: Attributes;
+  readonly sequences: Sequences;
+  readonly guard: ClientGuard;
   readonly lock: CoreLock;
   readonly map: BlockMap;
   readonly hash: DentryHash;
@@ -92,11 +105,13 @@ export class FileSystem {
     this.slotPool = Pool.ofSlots(region);
     this.blockPool = Pool.ofBlocks(region);
     this.lock = new CoreLock(region);
-    this.inodes = new InodeTable(region, this.inodePool);
+    this.sequences = new Sequences(region);
+    this.inodes = new InodeTable(region, this.inodePool, this.sequences);
     this.#chains = new SlotChain(region, this.slotPool);
     this.hash = new DentryHash(region, this.#chains);
-    this.map = new BlockMap(region, this.blockPool);
-    this.data = new FileData(region, this.blockPool, this.map, this.inodes);
+    this.guard = new ClientGuard(region, this.blockPool);
+    this.map = new BlockMap(region, this.blockPool, this.sequences, this.guard);
+    this.data = new FileData(region, this.blockPool, this.map, this.inodes, this.guard);
     this.xattrs = new Xattrs(this.inodes, this.#chains);
     this.attributes = new Attributes(this.inodes, this.xattrs);
     this.names = new Namespace(
@@ -118,6 +133,8 @@ export class FileSystem {
       gid: number;
       mode: number;
       cache: CacheMode;
+      /** mount(8) "noatime": reading changes nothing. */
+      noatime?: boolean;
       ownerPid: number;
       ownerStartTime: number;
     },
@@ -134,6 +151,7 @@ export class FileSystem {
     superblock[SUPER_OWNER_PID] = o.ownerPid;
     superblock[SUPER_OWNER_START_TICKS] = o.ownerStartTime % 2 ** 32;
     superblock[SUPER_OWNER_START_TICKS + 1] = Math.floor(o.ownerStartTime / 2 ** 32);
+    superblock[SUPER_NOATIME] = o.noatime ? 1 : 0;
     superblock[SUPER_CACHE_MODE] = o.cache === "none" ? 1 : 0;
     const fileSystem = new FileSystem(region);
     const { inodes } = fileSystem;
@@ -154,6 +172,21 @@ export class FileSystem {
     return new FileSystem(region);
   }
 
+  /**
+   * Notes what clients must know about the mount.
+   * @param device st_dev, as major and minor number
+   * @param pidNamespace inode number of the daemon's pid namespace
+   */
+  setMounted(device: { major: number; minor: number }, pidNamespace: number): void {
+    const { superblock } = this.region;
+    const { major, minor } = device;
+    // makedev(3): 12 bits of major between 8 and 12 of minor, and the rest of major above.
+    superblock[SUPER_DEVICE] = (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12);
+    superblock[SUPER_DEVICE + 1] = ((minor >>> 20) & 0xfff) | (major & 0xfffff000);
+    superblock[SUPER_PID_NAMESPACE] = pidNamespace % 2 ** 32;
+    superblock[SUPER_PID_NAMESPACE + 1] = Math.floor(pidNamespace / 2 ** 32);
+  }
+
   pools(): Pool[] {
     return [this.inodePool, this.slotPool, this.blockPool];
   }
@@ -163,11 +196,42 @@ export class FileSystem {
     this.inodes.set64(ino, INODE_NEXT_COOKIE, FIRST_COOKIE);
   }
 
-  /** Ends an inode without names to which the kernel does not refer. */
+  /** Ends an inode without names to which neither the kernel nor a client refers. */
   releaseIfUnused(ino: number): void {
-    if (this.inodes.get(ino, INODE_NLINK) > 0 || this.inodes.lookupCount(ino) > 0) return;
+    const { inodes } = this;
+    if (inodes.get(ino, INODE_NLINK) > 0) return this.#setOrphan(ino, false);
+    if (inodes.lookupCount(ino) > 0) return;
+    // A client counts first and then looks whether names have changed, which they have been said to: one of both sees the other.
+    if (inodes.openCount(ino) > 0) return this.#setOrphan(ino, true);
+    this.sequences.beginNames();
+    this.#setOrphan(ino, false);
     this.#releaseContents(ino);
-    this.inodes.release(ino);
+    inodes.release(ino);
+    this.sequences.endNames();
+  }
+
+  /** Notes that clients keep an inode alive, or that it is over. */
+  #setOrphan(ino: number, orphan: boolean): void {
+    const flags = this.inodes.get(ino, INODE_FLAGS);
+    if (((flags & INODE_FLAG_ORPHAN) !== 0) === orphan) return;
+    this.inodes.set(ino, INODE_FLAGS, flags ^ INODE_FLAG_ORPHAN);
+    this.region.superblock[SUPER_ORPHAN_COUNT] += orphan ? 1 : -1;
+  }
+
+  /**
+   * Ends inodes that only clients which have died kept alive. Nobody new can come: they have no names.
+   * @param isOpen whether a living client has this inode open
+   */
+  releaseOrphans(isOpen: (ino: number) => boolean): void {
+    const { superblock } = this.region;
+    const end = this.inodePool.held;
+    for (let ino = 1; ino < end && superblock[SUPER_ORPHAN_COUNT] > 0; ino++) {
+      const isOrphan = this.inodes.mode(ino) !== 0 &&
+        (this.inodes.get(ino, INODE_FLAGS) & INODE_FLAG_ORPHAN) !== 0;
+      if (!isOrphan || isOpen(ino)) continue;
+      this.inodes.set(ino, INODE_OPEN_COUNT, 0);
+      this.releaseIfUnused(ino);
+    }
   }
 
   #releaseContents(ino: number): void {
@@ -182,6 +246,11 @@ export class FileSystem {
   forget(ino: number, count: number): void {
     if (!this.inodes.exists(ino)) return;
     this.inodes.forget(ino, count);
+    // An inode that the kernel does not know has nothing in its caches.
+    if (this.inodes.lookupCount(ino) === 0) {
+      this.inodes.set(ino, INODE_KERNEL_HOLDS, 0);
+      this.inodes.set(ino, INODE_KERNEL_MAPS, 0);
+    }
     this.releaseIfUnused(ino);
   }
 
@@ -320,11 +389,28 @@ export class FileSystem {
     return whileStill(this.region, () => checkRegion(this));
   }
 
+  /** Frees blocks that clients were still storing into when they were taken from their files. */
+  drainLimbo(): void {
+    if (this.guard.limboIsEmpty || !this.lock.tryAcquire()) return;
+    try {
+      this.guard.drainLimbo();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  /** Ends what an operation that threw has left begun: a defect, but others must go on. */
+  settle(): void {
+    this.sequences.settle();
+    this.guard.settle();
+  }
+
   /**
    * Gives freed memory back to the system for at most `budgetMs`; does nothing while `check` looks.
    * @returns whether more is left
    */
   giveBackMemory(budgetMs: number): boolean {
+    this.drainLimbo();
     const dirtyBytes = this.pools().reduce(
       (sum, pool) => sum + pool.dirtyCount * pool.chunkCount * pool.recordBytes,
       0,

@@ -1,8 +1,9 @@
 /**
  * The inode table: attributes, reference counts and times.
  *
- * INVARIANTS: `mode` is 0 exactly in free records. An inode lives while it has names (`nlink`) or the kernel
- * refers to it (`lookup_count`, FUSE's nlookup); `FileSystem.releaseIfUnused` ends it.
+ * INVARIANTS: `mode` is 0 exactly in free records. An inode lives while it has names (`nlink`), the kernel
+ * refers to it (`lookup_count`, FUSE's nlookup) or clients have it open (`open_count`);
+ * `FileSystem.releaseIfUnused` ends it.
  * Numbers 64 bits wide are two words, low first; all of them stay below 2^53 (times: signed seconds).
  */
 import type { Region } from "../region/region.ts";
@@ -11,21 +12,26 @@ import {
   INODE_ATIME_NSEC,
   INODE_BTIME,
   INODE_BTIME_NSEC,
+  INODE_CLIENT_MTIME,
   INODE_CTIME,
   INODE_CTIME_NSEC,
   INODE_GENERATION,
   INODE_GID,
+  INODE_KERNEL_HOLDS,
   INODE_LOOKUP_COUNT,
   INODE_MODE,
   INODE_MTIME,
   INODE_MTIME_NSEC,
+  INODE_OPEN_COUNT,
   INODE_RDEV,
   INODE_SIZE,
   INODE_UID,
   INODE_WORDS,
   SUPER_INODE_GENERATION,
+  SUPER_NOATIME,
 } from "../region/layout.gen.ts";
 import type { Pool } from "./pool.ts";
+import type { Sequences } from "./sequences.ts";
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
@@ -46,17 +52,23 @@ export const MTIME = 2;
 export const CTIME = 4;
 export const BTIME = 8;
 
+const NANOSECONDS = 1_000_000_000n;
 const RELATIME_SECONDS = 24 * 60 * 60;
 
 export class InodeTable {
   /** CLOCK_REALTIME of the operation under way: seconds (two words, low first), nanoseconds. */
   readonly clock = new Uint32Array(3);
   readonly words: Uint32Array;
-  /** mount(8) "noatime": reading changes nothing. */
-  noatime = false;
+  readonly #wideWords: BigUint64Array;
 
-  constructor(private readonly region: Region, readonly pool: Pool) {
+  constructor(
+    private readonly region: Region,
+    readonly pool: Pool,
+    readonly sequences: Sequences,
+  ) {
     this.words = region.inodes;
+    const { buffer, byteOffset, length } = region.inodes;
+    this.#wideWords = new BigUint64Array(buffer, byteOffset, length >> 1);
   }
 
   get(ino: number, field: number): number {
@@ -93,7 +105,9 @@ export class InodeTable {
     return this.get64(ino, INODE_SIZE);
   }
   setSize(ino: number, bytes: number): void {
+    this.sequences.beginAttributes(ino);
     this.set64(ino, INODE_SIZE, bytes);
+    this.sequences.endAttributes();
   }
 
   /** A new inode with all times now and no names; 0 when the table is full. */
@@ -101,7 +115,10 @@ export class InodeTable {
     const ino = this.pool.allocate();
     if (ino === 0) return 0;
     const at = ino * INODE_WORDS;
+    // A client that found this number under its last name may be about to take its count back.
+    const openCount = this.words[at + INODE_OPEN_COUNT];
     this.words.fill(0, at, at + INODE_WORDS);
+    this.words[at + INODE_OPEN_COUNT] = openCount;
     this.words[at + INODE_MODE] = mode;
     this.words[at + INODE_UID] = uid;
     this.words[at + INODE_GID] = gid;
@@ -120,10 +137,31 @@ export class InodeTable {
 
   /** Sets the times named by the bits to the operation's. */
   touch(ino: number, which: number): void {
+    this.foldClientTime(ino);
+    this.sequences.beginAttributes(ino);
     if (which & ATIME) this.#stamp(ino, INODE_ATIME, INODE_ATIME_NSEC);
     if (which & MTIME) this.#stamp(ino, INODE_MTIME, INODE_MTIME_NSEC);
     if (which & CTIME) this.#stamp(ino, INODE_CTIME, INODE_CTIME_NSEC);
     if (which & BTIME) this.#stamp(ino, INODE_BTIME, INODE_BTIME_NSEC);
+    this.sequences.endAttributes();
+  }
+
+  /** Sets one time: its words are `field`, `field` + 1 (seconds, low first) and `nsecField`. */
+  setTime(
+    ino: number,
+    field: number,
+    nsecField: number,
+    secondsLow: number,
+    secondsHigh: number,
+    nanoseconds: number,
+  ): void {
+    this.foldClientTime(ino);
+    this.sequences.beginAttributes(ino);
+    const at = ino * INODE_WORDS;
+    this.words[at + field] = secondsLow;
+    this.words[at + field + 1] = secondsHigh;
+    this.words[at + nsecField] = nanoseconds;
+    this.sequences.endAttributes();
   }
 
   #stamp(ino: number, seconds: number, nanoseconds: number): void {
@@ -136,12 +174,33 @@ export class InodeTable {
 
   /** atime by the rule of mount(8) "relatime": only when it is not after mtime and ctime, or a day old. */
   touchAtime(ino: number): void {
-    if (this.noatime) return;
+    if (this.region.superblock[SUPER_NOATIME] === 1) return;
+    this.foldClientTime(ino);
     const atime = this.#seconds(ino, INODE_ATIME);
     const stale = !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_MTIME, INODE_MTIME_NSEC) ||
       !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_CTIME, INODE_CTIME_NSEC) ||
       this.clock[0] + (this.clock[1] | 0) * 2 ** 32 - atime >= RELATIME_SECONDS;
     if (stale) this.touch(ino, ATIME);
+  }
+
+  /** Makes mtime and ctime say when a client last wrote; before they are read or set. */
+  foldClientTime(ino: number): void {
+    const at = ino * INODE_WORDS;
+    if (
+      this.words[at + INODE_CLIENT_MTIME] === 0 && this.words[at + INODE_CLIENT_MTIME + 1] === 0
+    ) {
+      return;
+    }
+    this.sequences.beginAttributes(ino);
+    const time = Atomics.exchange(this.#wideWords, (at + INODE_CLIENT_MTIME) / 2, 0n);
+    const seconds = Number(time / NANOSECONDS);
+    for (
+      const [field, nsecField] of [[INODE_MTIME, INODE_MTIME_NSEC], [INODE_CTIME, INODE_CTIME_NSEC]]
+    ) {
+      this.set64(ino, field, seconds);
+      this.set(ino, nsecField, Number(time % NANOSECONDS));
+    }
+    this.sequences.endAttributes();
   }
 
   #seconds(ino: number, field: number): number {
@@ -164,5 +223,16 @@ export class InodeTable {
   }
   lookupCount(ino: number): number {
     return this.get64(ino, INODE_LOOKUP_COUNT);
+  }
+
+  /** Open file descriptions of clients; clients change it without a lock. */
+  openCount(ino: number): number {
+    return Atomics.load(this.words, ino * INODE_WORDS + INODE_OPEN_COUNT);
+  }
+
+  /** The kernel is about to be told of this (KERNEL_HOLDS_*): said before the thing itself is read. */
+  kernelHolds(ino: number, what: number): void {
+    const at = ino * INODE_WORDS + INODE_KERNEL_HOLDS;
+    if ((this.words[at] & what) !== what) Atomics.or(this.words, at, what);
   }
 }

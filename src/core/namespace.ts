@@ -19,6 +19,7 @@ import {
   DENTRY_NAME_OFFSET_BYTES,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  INODE_DENTRY,
   INODE_ENTRY_COUNT,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
@@ -44,6 +45,7 @@ import {
 import { CTIME, type InodeTable, MTIME } from "./inode_table.ts";
 import type { Pool } from "./pool.ts";
 import type { RedBlackTree } from "./red_black_tree.ts";
+import type { Sequences } from "./sequences.ts";
 import type { SlotChain } from "./slot_chain.ts";
 
 /** readdir offsets: 1 and 2 stand behind "." and "..", all others are a dentry's cookie. */
@@ -54,6 +56,8 @@ const NLINK_MAX = 0xffff_ffff;
 const DOT = 0x2e;
 
 export class Namespace {
+  readonly #sequences: Sequences;
+
   constructor(
     private readonly region: Region,
     private readonly inodes: InodeTable,
@@ -63,7 +67,9 @@ export class Namespace {
     readonly tree: RedBlackTree,
     /** Ends an inode that lost its last name, unless the kernel still refers to it. */
     private readonly releaseIfUnused: (ino: number) => void,
-  ) {}
+  ) {
+    this.#sequences = inodes.sequences;
+  }
 
   get(slot: number, field: number): number {
     return this.region.slots[slot * DENTRY_WORDS + field];
@@ -90,10 +96,12 @@ export class Namespace {
   add(parent: number, name: Uint8Array, start: number, length: number, ino: number): number {
     const slot = this.#newDentry(name, start, length);
     if (slot === 0) return -ENOSPC;
+    this.#sequences.beginNames();
     this.#set(slot, DENTRY_INO, ino);
     this.#enter(slot, parent, this.hash.hash(parent, name, start, length));
-    if (this.inodes.isDirectory(ino)) this.#adopt(parent, ino);
+    if (this.inodes.isDirectory(ino)) this.#adopt(parent, ino, slot);
     this.inodes.touch(parent, MTIME | CTIME);
+    this.#sequences.endNames();
     return 0;
   }
 
@@ -153,8 +161,9 @@ export class Namespace {
     this.inodes.set(parent, INODE_ENTRY_COUNT, this.inodes.get(parent, INODE_ENTRY_COUNT) - 1);
   }
 
-  #adopt(parent: number, directory: number): void {
+  #adopt(parent: number, directory: number, slot: number): void {
     this.inodes.set(directory, INODE_PARENT_INO, parent);
+    this.inodes.set(directory, INODE_DENTRY, slot);
     this.inodes.set(parent, INODE_NLINK, this.inodes.get(parent, INODE_NLINK) + 1);
   }
   #disown(parent: number): void {
@@ -172,15 +181,18 @@ export class Namespace {
   #drop(slot: number): void {
     const parent = this.get(slot, DENTRY_PARENT);
     const ino = this.get(slot, DENTRY_INO);
+    this.#sequences.beginNames();
     this.#leave(slot);
     this.#freeDentry(slot);
     if (this.inodes.isDirectory(ino)) {
       this.inodes.set(ino, INODE_NLINK, 0);
+      this.inodes.set(ino, INODE_DENTRY, 0);
       this.#disown(parent);
     } else this.inodes.set(ino, INODE_NLINK, this.inodes.get(ino, INODE_NLINK) - 1);
     this.inodes.touch(ino, CTIME);
     this.inodes.touch(parent, MTIME | CTIME);
     this.releaseIfUnused(ino);
+    this.#sequences.endNames();
   }
 
   /** link(2). @returns 0 or -errno */
@@ -194,6 +206,7 @@ export class Namespace {
     if (added !== 0) return added;
     this.inodes.set(ino, INODE_NLINK, nlink + 1);
     this.inodes.touch(ino, CTIME);
+    this.releaseIfUnused(ino); // no orphan any more, if it was one
     return 0;
   }
 
@@ -284,6 +297,7 @@ export class Namespace {
     const ino = this.get(slot, DENTRY_INO);
     const extension = this.#storeRest(name, newStart, newLength);
     if (extension < 0) return -ENOSPC;
+    this.#sequences.beginNames();
     if (target !== 0) this.#drop(target);
     const hash = this.hash.hash(newParent, name, newStart, newLength);
     const oldExtension = this.get(slot, DENTRY_EXTENSION);
@@ -299,30 +313,33 @@ export class Namespace {
       this.#enter(slot, newParent, hash);
       if (this.inodes.isDirectory(ino)) {
         this.#disown(parent);
-        this.#adopt(newParent, ino);
+        this.#adopt(newParent, ino, slot);
       }
     }
     if (oldExtension !== 0) this.chains.release(oldExtension);
     this.inodes.touch(ino, CTIME);
     this.inodes.touch(parent, MTIME | CTIME);
     this.inodes.touch(newParent, MTIME | CTIME);
+    this.#sequences.endNames();
     return 0;
   }
 
   #exchange(a: number, b: number): void {
     const [inoA, inoB] = [this.get(a, DENTRY_INO), this.get(b, DENTRY_INO)];
     const [parentA, parentB] = [this.get(a, DENTRY_PARENT), this.get(b, DENTRY_PARENT)];
+    this.#sequences.beginNames();
     this.#set(a, DENTRY_INO, inoB);
     this.#set(b, DENTRY_INO, inoA);
-    if (parentA !== parentB) {
-      for (const [ino, from, to] of [[inoA, parentA, parentB], [inoB, parentB, parentA]]) {
-        if (!this.inodes.isDirectory(ino)) continue;
-        this.#disown(from);
-        this.#adopt(to, ino);
-      }
+    for (
+      const [ino, from, to, slot] of [[inoA, parentA, parentB, b], [inoB, parentB, parentA, a]]
+    ) {
+      if (!this.inodes.isDirectory(ino)) continue;
+      this.#disown(from);
+      this.#adopt(to, ino, slot);
     }
     for (const ino of [inoA, inoB]) this.inodes.touch(ino, CTIME);
     for (const parent of [parentA, parentB]) this.inodes.touch(parent, MTIME | CTIME);
+    this.#sequences.endNames();
   }
 
   /** Copies the dentry's name out; returns its length in bytes. */

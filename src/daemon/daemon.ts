@@ -1,9 +1,9 @@
 /**
- * The daemon: makes the region, mounts, lets the kernel worker serve it, and takes everything down again.
+ * The daemon: makes the region, mounts, lets the two workers serve it, and takes everything down again.
  *
- * The worker's thread is blocked in read(2) nearly all the time and cannot be stopped from outside. What ends
- * it is the end of the mount: read answers ENODEV. So the order is always unmount, worker, shared memory; and
- * the region stays mapped until the process ends, because the worker may still look at it.
+ * The kernel worker's thread is blocked in read(2) nearly all the time and cannot be stopped from outside. What ends
+ * it is the end of the mount: read answers ENODEV. So the order is always unmount, kernel worker, ring worker, shared
+ * memory; and the region stays mapped until the process ends, because a worker may still look at it.
  */
 import { workerUrl } from "../../ffi/build_kind.ts";
 import { mountFuse } from "../../ffi/libfuse.ts";
@@ -11,6 +11,7 @@ import { type CacheMode, FileSystem } from "../core/file_system.ts";
 import { Region, regionSizes } from "../region/region.ts";
 import type { KernelWorkerStart, KernelWorkerStopped as Stopped } from "./kernel_worker.ts";
 import { say } from "./log.ts";
+import { type Ring, startRing } from "./ring.ts";
 import { mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf, usersOf } from "./process_table.ts";
 import { currentUid, objectName } from "./shared_objects.ts";
@@ -40,6 +41,7 @@ const busyGraceMs = 2000;
 export async function runDaemon(request: MountRequest): Promise<number> {
   const signals = listenForSignals();
   const { mountPoint, name } = request;
+  let ring: Ring | undefined;
   const region = Region.create({
     name: objectName({ uid: currentUid(), name }),
     sizes: regionSizes(request),
@@ -47,6 +49,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   try {
     const fileSystem = FileSystem.format(region, {
       ...request,
+      noatime: request.options.includes("noatime"),
       ownerPid: Deno.pid,
       ownerStartTime: startTimeOf(Deno.pid),
     });
@@ -58,13 +61,17 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     ]);
     const mount = mountAt(readMounts(), mountPoint);
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
+    const [major, minor] = mount.device.split(":").map(Number);
+    fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
     const stopped = startKernelWorker(region, fuseFd, request);
+    ring = startRing(region, fuseFd);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
     clearInterval(timer);
     return await takeDown(mount, stop, stopped, signals);
   } finally {
+    await ring?.end();
     region.unlink();
   }
 }
@@ -72,7 +79,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
 function startKernelWorker(
   region: Region,
   fuseFd: number,
-  { cache, options }: MountRequest,
+  { cache }: MountRequest,
 ): Promise<Stopped> {
   const { promise, resolve } = Promise.withResolvers<Stopped>();
   const worker = new Worker(workerUrl("src/daemon/kernel_worker.ts"), {
@@ -90,7 +97,6 @@ function startKernelWorker(
     regionBytes: region.bytes,
     regionFd: region.fd,
     cache,
-    noatime: options.includes("noatime"),
   };
   worker.postMessage(start);
   return promise;

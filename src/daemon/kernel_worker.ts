@@ -7,7 +7,12 @@ import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/err
 import { Exchange } from "../ops/exchange.ts";
 import { IN_OPCODE, Opcode, OUT_ERROR, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
 import { serve, serveFailure } from "../ops/table.ts";
-import { BLOCK_BYTES, PAGE_BYTES, SUPER_REQUEST_COUNT } from "../region/layout.gen.ts";
+import {
+  BLOCK_BYTES,
+  PAGE_BYTES,
+  SUPER_REQUEST_COUNT,
+  SUPER_SENDING_INO,
+} from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
 import { say } from "./log.ts";
@@ -19,7 +24,6 @@ export interface KernelWorkerStart {
   regionBytes: number;
   regionFd: number;
   cache: CacheMode;
-  noatime: boolean;
 }
 
 /** What it gets back once. */
@@ -41,13 +45,14 @@ class KernelWorker {
   readonly #blocksAddress: number;
   /** For requests served while another one waits for room. */
   #waiting: Exchange | undefined;
+  readonly #sendingAddress: bigint;
   readonly #segments = new Float64Array(2 * SEGMENTS_MAX);
 
   constructor(private readonly start: KernelWorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
-    this.#fs.inodes.noatime = start.noatime;
     this.#exchange = new Exchange(this.#fs, start.cache);
+    this.#sendingAddress = region.address + BigInt(SUPER_SENDING_INO * 4);
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
   }
 
@@ -70,6 +75,7 @@ class KernelWorker {
           replyBytes,
           this.#segments,
           count,
+          this.#sendingAddress,
           request,
           REQUEST_BYTES_MAX,
           clock,
@@ -100,10 +106,17 @@ class KernelWorker {
   #serveWithRoom(): number {
     const x = this.#exchange;
     const asksForRoom = x.requestWords[IN_OPCODE] === Opcode.STATFS;
-    if (asksForRoom) this.#serveForgets();
+    if (asksForRoom) this.#makeRoom();
     const replyBytes = this.#serve(x);
     const isFull = replyBytes > 0 && x.replyWords[OUT_ERROR] === -ENOSPC >>> 0;
-    return isFull && this.#serveForgets() ? this.#serve(x) : replyBytes;
+    return isFull && this.#makeRoom() ? this.#serve(x) : replyBytes;
+  }
+
+  /** @returns whether there may be more now */
+  #makeRoom(): boolean {
+    const waited = !this.#fs.guard.limboIsEmpty;
+    this.#fs.drainLimbo();
+    return this.#serveForgets() || waited;
   }
 
   /** Serves what waits up to and including some FORGETs. @returns whether there was one */
@@ -118,6 +131,7 @@ class KernelWorker {
       found ||= opcode === Opcode.FORGET || opcode === Opcode.BATCH_FORGET;
       // Data is copied here, not sent from where it lies: this is rare.
       const bytes = x.copySegments(this.#serve(x));
+      Atomics.store(this.#fs.region.superblock, SUPER_SENDING_INO, 0);
       if (bytes > 0) bt_fuse_reply(fuseFd, x.reply, bytes);
     }
     return found;
@@ -132,9 +146,13 @@ class KernelWorker {
       if (region.superblock[SUPER_REQUEST_COUNT] === 0) {
         region.superblock[SUPER_REQUEST_COUNT + 1]++;
       }
-      return serve(x);
+      const bytes = serve(x);
+      // Said under the lock: whoever frees blocks of this file afterwards waits until they are sent.
+      if (x.hasSegments) Atomics.store(region.superblock, SUPER_SENDING_INO, x.nodeid);
+      return bytes;
     } catch (error) {
       say(`request of opcode ${x.requestWords[IN_OPCODE]}: ${(error as Error)?.stack ?? error}`);
+      this.#fs.settle();
       return serveFailure(x);
     } finally {
       lock.release();

@@ -10,19 +10,24 @@ export interface ProcessIdentity {
 interface ProcessStat {
   /** One letter, "Z" for a process that has ended and was not reaped yet. */
   state: string;
+  threadCount: number;
   /** In clock ticks since boot. */
   startTime: number;
 }
 
 function readStat(pid: number): ProcessStat | undefined {
   try {
-    const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The second field, the program's name, may hold blanks and parentheses.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { state: fields[0], startTime: Number(fields[19]) };
+    return parseStat(Deno.readTextFileSync(`/proc/${pid}/stat`));
   } catch {
     return undefined;
   }
+}
+
+/** See proc_pid_stat(5). */
+function parseStat(text: string): ProcessStat {
+  // The second field, the program's name, may hold blanks and parentheses.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0], threadCount: Number(fields[17]), startTime: Number(fields[19]) };
 }
 
 /** @returns in clock ticks since boot, 0 when there is no such process */
@@ -33,6 +38,23 @@ export function startTimeOf(pid: number): number {
 export function isRunning({ pid, startTime }: ProcessIdentity): boolean {
   const stat = readStat(pid);
   return stat !== undefined && stat.startTime === startTime && stat.state !== "Z";
+}
+
+/**
+ * Whether the process that had this pid at some time has ended since. What cannot be read counts as running.
+ * @param sinceTicks that time, in clock ticks since boot
+ */
+export function hasEnded(pid: number, sinceTicks: number): boolean {
+  let stat: ProcessStat;
+  try {
+    stat = parseStat(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch (error) {
+    // ESRCH: it went while the file was read.
+    return error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ESRCH";
+  }
+  // A process whose first thread has ended and others live is shown as a zombie too.
+  const isZombie = /[ZX]/.test(stat.state) && stat.threadCount <= 1;
+  return isZombie || stat.startTime > sinceTicks;
 }
 
 /** Sends a signal; a process that is gone already is no error. */

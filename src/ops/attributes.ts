@@ -85,15 +85,13 @@ function setTimes(x: Exchange, ino: number, valid: number): void {
   const { inodes } = x.fs;
   if (valid & FATTR.ATIME_NOW) inodes.touch(ino, ATIME);
   else if (valid & FATTR.ATIME) {
-    inodes.set(ino, INODE_ATIME, x.body(ATIME_SECONDS));
-    inodes.set(ino, INODE_ATIME + 1, x.body(ATIME_SECONDS + 1));
-    inodes.set(ino, INODE_ATIME_NSEC, x.body(ATIME_NANOSECONDS));
+    const [low, high] = [x.body(ATIME_SECONDS), x.body(ATIME_SECONDS + 1)];
+    inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, low, high, x.body(ATIME_NANOSECONDS));
   }
   if (valid & FATTR.MTIME_NOW) inodes.touch(ino, MTIME);
   else if (valid & FATTR.MTIME) {
-    inodes.set(ino, INODE_MTIME, x.body(MTIME_SECONDS));
-    inodes.set(ino, INODE_MTIME + 1, x.body(MTIME_SECONDS + 1));
-    inodes.set(ino, INODE_MTIME_NSEC, x.body(MTIME_NANOSECONDS));
+    const [low, high] = [x.body(MTIME_SECONDS), x.body(MTIME_SECONDS + 1)];
+    inodes.setTime(ino, INODE_MTIME, INODE_MTIME_NSEC, low, high, x.body(MTIME_NANOSECONDS));
   }
   if (valid & (FATTR.ATIME | FATTR.MTIME | FATTR.ATIME_NOW | FATTR.MTIME_NOW)) {
     inodes.touch(ino, CTIME);

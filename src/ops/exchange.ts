@@ -20,6 +20,8 @@ import {
   INODE_SIZE,
   INODE_UID,
   INODE_WORDS,
+  KERNEL_HOLDS_ATTRIBUTES,
+  KERNEL_HOLDS_NAMES,
 } from "../region/layout.gen.ts";
 import type { CacheMode, FileSystem } from "../core/file_system.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
@@ -126,8 +128,15 @@ export class Exchange {
     this.replyWords[word + 1] = Math.floor(value / 2 ** 32);
   }
 
+  /** Notes what the reply lets the kernel keep; KERNEL_HOLDS_*. Before it is read, see InodeTable.kernelHolds. */
+  kernelHolds(ino: number, what: number): void {
+    if (this.validSeconds > 0) this.fs.inodes.kernelHolds(ino, what);
+  }
+
   /** struct fuse_attr at this word of the reply. */
   writeAttr(word: number, ino: number): void {
+    this.kernelHolds(ino, KERNEL_HOLDS_ATTRIBUTES);
+    this.fs.inodes.foldClientTime(ino);
     const out = this.replyWords;
     const inode = this.fs.inodes.words;
     const at = ino * INODE_WORDS;
@@ -178,12 +187,14 @@ export class Exchange {
   /** The usual answer of operations that make or find a name: an entry for `ino`, or its errno. */
   entryReply(ino: number): number {
     if (ino < 0) return ino;
+    this.kernelHolds(this.nodeid, KERNEL_HOLDS_NAMES);
     this.writeEntry(OUT_BODY, ino);
     return ENTRY_OUT_WORDS * 4;
   }
 
   /** An answer that the kernel may remember: the name does not exist. */
   negativeEntryReply(): number {
+    this.kernelHolds(this.nodeid, KERNEL_HOLDS_NAMES);
     this.replyWords.fill(0, OUT_BODY, OUT_BODY + ENTRY_OUT_WORDS);
     this.replyWords[OUT_BODY + 4] = this.validSeconds;
     return ENTRY_OUT_WORDS * 4;

@@ -1,6 +1,7 @@
 /** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
 import { EBADF, EINVAL, EISDIR, ENOSYS, EOPNOTSUPP } from "../core/errno.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
+import { KERNEL_HOLDS_DATA } from "../region/layout.gen.ts";
 import type { Exchange } from "./exchange.ts";
 import {
   DATA_BYTES_MAX,
@@ -46,6 +47,7 @@ export function nothingEver(x: Exchange): number {
 export function read(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
+  x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const bytes = fs.data.read(nodeid, x.body64(2), Math.min(x.body(4), DATA_BYTES_MAX));
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   x.hasSegments = bytes > 0;
@@ -57,6 +59,7 @@ export function write(x: Exchange): number {
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   const bytes = x.body(4);
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
+  x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const written = fs.data.write(nodeid, x.body64(2), x.request, WRITE_DATA_BYTES, bytes);
   if (written < 0) return written;
   if (x.body(5) & WRITE_KILL_SUIDGID) {

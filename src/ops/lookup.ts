@@ -1,10 +1,20 @@
-/** LOOKUP and the giving back of references: FORGET, BATCH_FORGET. */
+/** LOOKUP, also by a file's hidden name, and the giving back of references: FORGET, BATCH_FORGET. */
 import { ENAMETOOLONG, ENOENT, ENOTDIR } from "../core/errno.ts";
-import { DENTRY_INO, INODE_PARENT_INO, NAME_BYTES_MAX } from "../region/layout.gen.ts";
+import {
+  DENTRY_INO,
+  INODE_GENERATION,
+  INODE_PARENT_INO,
+  NAME_BYTES_MAX,
+  ROOT_INO,
+  SUPER_GENERATION,
+} from "../region/layout.gen.ts";
 import { type Exchange, NO_REPLY } from "./exchange.ts";
-import { IN_BODY_BYTES } from "./protocol.ts";
+import { IN_BODY_BYTES, OUT_BODY } from "./protocol.ts";
 
 const DOT = 0x2e;
+const HIDDEN_PREFIX = ".btfuse-";
+/** Seconds for which the kernel keeps the name, in struct fuse_entry_out. */
+const ENTRY_VALID = 4;
 
 export function lookup(x: Exchange): number {
   const { fs, request, nodeid } = x;
@@ -20,7 +30,36 @@ export function lookup(x: Exchange): number {
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
   const slot = fs.names.find(nodeid, request, IN_BODY_BYTES, length);
   if (slot !== 0) return x.entryReply(fs.names.get(slot, DENTRY_INO));
+  const hidden = hiddenInode(x, length);
+  if (hidden !== 0) return hiddenReply(x, hidden);
   return x.cache === "auto" ? x.negativeEntryReply() : -ENOENT;
+}
+
+/**
+ * In the root directory a living file can be found as `.btfuse-INO-GENERATION-KEY`, whatever its names: a client that has
+ * it open turns its descriptor into one of the kernel's that way. The key is the region's generation in hexadecimal,
+ * which only those know who may read the region. @returns the inode, or 0
+ */
+function hiddenInode(x: Exchange, length: number): number {
+  const { request, nodeid, fs: { inodes, region: { superblock } } } = x;
+  if (nodeid !== ROOT_INO || length <= HIDDEN_PREFIX.length) return 0;
+  for (let i = 0; i < HIDDEN_PREFIX.length; i++) {
+    if (request[IN_BODY_BYTES + i] !== HIDDEN_PREFIX.charCodeAt(i)) return 0;
+  }
+  const name = new TextDecoder().decode(request.subarray(IN_BODY_BYTES, IN_BODY_BYTES + length));
+  const ino = Number(/^\.btfuse-([1-9]\d{0,9})-/.exec(name)?.[1] ?? 0);
+  if (!inodes.exists(ino) || !inodes.isRegular(ino)) return 0;
+  const key = [superblock[SUPER_GENERATION + 1], superblock[SUPER_GENERATION]]
+    .map((word) => word.toString(16).padStart(8, "0")).join("");
+  const expected = `${HIDDEN_PREFIX}${ino}-${inodes.get(ino, INODE_GENERATION)}-${key}`;
+  return name === expected ? ino : 0;
+}
+
+/** The kernel must not keep such a name: when the file ends nobody would tell it. */
+function hiddenReply(x: Exchange, ino: number): number {
+  const bytes = x.entryReply(ino);
+  x.replyWords[OUT_BODY + ENTRY_VALID] = 0;
+  return bytes;
 }
 
 export function forget(x: Exchange): number {

@@ -2,11 +2,14 @@
  * The region: one shared-memory object that holds the whole file system, and typed views of its areas.
  * This file and `ffi/` are the only places that know addresses; everything above works on numbers.
  *
- * Who may write: the daemon's workers, under the core lock. `btfuse status` and `btfuse check` only read.
+ * Who may write: the daemon's workers, under the core lock, and clients what shim/layout.zig says.
+ * `btfuse status` and `btfuse check` only read.
  */
 import { checked, native, pointerTo } from "../../ffi/native.ts";
 import {
   BLOCK_BYTES,
+  CLIENT_COUNT_MAX,
+  CLIENT_PAGES,
   DENTRY_WORDS,
   INODE_CHUNK_COUNT,
   INODE_WORDS,
@@ -15,12 +18,14 @@ import {
   MAGIC_HI,
   MAGIC_LO,
   PAGE_BYTES,
+  RING_SLOT_COUNT,
   SLOT_CHUNK_COUNT,
   SUPER_BLOCK_COUNT_MAX,
   SUPER_BLOCK_PAGE,
   SUPER_BLOCK_SET_PAGE,
   SUPER_BUCKET_COUNT,
   SUPER_BUCKET_PAGE,
+  SUPER_CLIENT_PAGE,
   SUPER_FORMATTED,
   SUPER_INODE_COUNT_MAX,
   SUPER_INODE_PAGE,
@@ -28,6 +33,7 @@ import {
   SUPER_LAYOUT_HASH,
   SUPER_MAGIC,
   SUPER_REGION_BYTES,
+  SUPER_RING_PAGE,
   SUPER_SLOT_COUNT_MAX,
   SUPER_SLOT_PAGE,
   SUPER_SLOT_SET_PAGE,
@@ -52,6 +58,8 @@ export interface RegionSizes {
   inodePage: number;
   slotPage: number;
   blockPage: number;
+  ringPage: number;
+  clientPage: number;
   regionBytes: number;
 }
 
@@ -99,6 +107,8 @@ function arrange(inodeCountMax: number, slotCountMax: number, blockCountMax: num
     inodePage: area(inodeCountMax * INODE_WORDS * 4),
     slotPage: area(slotCountMax * DENTRY_WORDS * 4),
     blockPage: area(blockCountMax * BLOCK_BYTES),
+    ringPage: area(RING_SLOT_COUNT * PAGE_BYTES),
+    clientPage: area(CLIENT_COUNT_MAX * CLIENT_PAGES * PAGE_BYTES),
   };
   return { ...sizes, regionBytes: page * PAGE_BYTES };
 }
@@ -136,6 +146,10 @@ export class Region implements Disposable {
   readonly inodeBytes: Uint8Array;
   readonly slots: Uint32Array;
   readonly slotBytes: Uint8Array;
+  readonly ring: Uint32Array;
+  readonly ringBytes: Uint8Array;
+  /** `clients[(N * CLIENT_PAGES * PAGE_BYTES / 4) + FIELD]`; only pages a client says it holds may be touched. */
+  readonly clients: Uint32Array;
   readonly address: bigint;
   readonly bytes: number;
   readonly fd: number;
@@ -162,9 +176,12 @@ export class Region implements Disposable {
     this.inodeBytes = new Uint8Array(buffer, sizes.inodePage * PAGE_BYTES, this.inodes.byteLength);
     this.slots = words(sizes.slotPage, sizes.blockPage);
     this.slotBytes = new Uint8Array(buffer, sizes.slotPage * PAGE_BYTES, this.slots.byteLength);
+    this.ring = words(sizes.ringPage, sizes.clientPage);
+    this.ringBytes = new Uint8Array(buffer, sizes.ringPage * PAGE_BYTES, this.ring.byteLength);
+    this.clients = new Uint32Array(buffer, sizes.clientPage * PAGE_BYTES);
     for (let block = 0; block < sizes.blockCountMax; block += WINDOW_BLOCKS) {
       const offset = sizes.blockPage * PAGE_BYTES + block * BLOCK_BYTES;
-      const bytes = Math.min(WINDOW_BLOCKS * BLOCK_BYTES, sizes.regionBytes - offset);
+      const bytes = Math.min(WINDOW_BLOCKS * BLOCK_BYTES, sizes.ringPage * PAGE_BYTES - offset);
       this.#wordWindows.push(new Uint32Array(buffer, offset, bytes / 4));
       this.#byteWindows.push(new Uint8Array(buffer, offset, bytes));
     }
@@ -181,10 +198,13 @@ export class Region implements Disposable {
       throw new RegionError(`cannot create the shared-memory object ${name}: ${checked.text(fd)}`);
     }
     const region = Region.#mapped(name, fd, sizes, "create");
-    // Superblock and buckets are touched here and there; all else is reserved by the pools.
-    const bucketBytes = (sizes.inodePage - sizes.bucketPage) * PAGE_BYTES;
+    // Superblock, buckets and ring are touched here and there; all else is reserved by the pools, and by clients.
+    const always = [[0, 1], [sizes.bucketPage, sizes.inodePage], [
+      sizes.ringPage,
+      sizes.clientPage,
+    ]];
     if (
-      !region.reserve(0, PAGE_BYTES) || !region.reserve(sizes.bucketPage * PAGE_BYTES, bucketBytes)
+      !always.every(([page, end]) => region.reserve(page * PAGE_BYTES, (end - page) * PAGE_BYTES))
     ) {
       region.unlink();
       region[Symbol.dispose]();
@@ -233,9 +253,11 @@ export class Region implements Disposable {
     return new Region({ buffer, address, fd, name: "", release: () => {} }, sizes);
   }
 
-  /** A region in plain memory: for tests, nothing native is loaded. */
-  static inMemory(sizes: RegionSizes): Region {
-    const buffer = new ArrayBuffer(sizes.regionBytes);
+  /** A region in plain memory, with room for few clients: for tests, nothing native is loaded. */
+  static inMemory(sizes: RegionSizes, clientCount = 0): Region {
+    const buffer = new ArrayBuffer(
+      (sizes.clientPage + clientCount * CLIENT_PAGES) * PAGE_BYTES,
+    );
     const region = new Region(
       { buffer, address: 0n, fd: -1, name: "memory", release: () => {} },
       sizes,
@@ -342,6 +364,8 @@ function writeSizes(superblock: Uint32Array, sizes: RegionSizes): void {
   superblock[SUPER_INODE_PAGE] = sizes.inodePage;
   superblock[SUPER_SLOT_PAGE] = sizes.slotPage;
   superblock[SUPER_BLOCK_PAGE] = sizes.blockPage;
+  superblock[SUPER_RING_PAGE] = sizes.ringPage;
+  superblock[SUPER_CLIENT_PAGE] = sizes.clientPage;
   superblock[SUPER_REGION_BYTES] = sizes.regionBytes % 2 ** 32;
   superblock[SUPER_REGION_BYTES + 1] = Math.floor(sizes.regionBytes / 2 ** 32);
 }
@@ -360,8 +384,10 @@ function superblockProblem(words: Uint32Array, objectBytes: number): string {
   const sizes = sizesOf(words);
   const expected = new Uint32Array(PAGE_BYTES / 4);
   writeSizes(expected, sizes);
-  for (let word = SUPER_REGION_BYTES; word <= SUPER_BLOCK_PAGE; word++) {
-    if (expected[word] !== words[word]) return "its superblock contradicts itself: damaged";
+  for (let word = 0; word < expected.length; word++) {
+    if (expected[word] !== 0 && expected[word] !== words[word]) {
+      return "its superblock contradicts itself: damaged";
+    }
   }
   return objectBytes === sizes.regionBytes
     ? ""

@@ -241,6 +241,7 @@ mountTest("an interrupted mount leaves nothing", async () => {
 async function stoppedDaemon(name: string): Promise<number> {
   let daemon = 0;
   await waitUntil(() => (daemon = findDaemon(name)) > 0, 10_000, 2);
+  if (daemon === 0) throw new Error(`no daemon for ${name}`); // and 0 would be this process and all around it
   Deno.kill(daemon, "SIGSTOP");
   return daemon;
 }

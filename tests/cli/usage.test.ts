@@ -29,6 +29,11 @@ const misused: [args: string[], message: RegExp][] = [
   [["bad name", "/tmp", "-o", "rw"], /name 'bad name' is not possible/],
   [["umount"], /one directory or name, not 0/],
   [["umount", "--forse", "/tmp"], /unknown option --forse, did you mean --force\?/],
+  [["run"], /run takes a command/],
+  [["run", "--mount", "/tmp"], /run takes a command/],
+  [["run", "--mout", "/tmp", "ls"], /unknown option --mout, did you mean --mount\?/],
+  [["doctor", "--"], /doctor takes a command/],
+  [["env", "/a", "/b"], /env takes one directory at most, not 2/],
   [["status", "/tmp"], /status takes no argument '\/tmp'/],
   [["check"], /one directory or name, not 0/],
   [["version", "--jsno"], /unknown option --jsno, did you mean --json\?/],
@@ -49,7 +54,17 @@ Deno.test({
   async fn() {
     const overview = await btfuseOk(["help"]);
     const names = [...overview.matchAll(/^ {2}(\w+) {2,}/gm)].map((match) => match[1] ?? "");
-    assertEquals(names, ["mount", "umount", "status", "check", "version", "help"]);
+    assertEquals(names, [
+      "mount",
+      "umount",
+      "run",
+      "env",
+      "doctor",
+      "status",
+      "check",
+      "version",
+      "help",
+    ]);
     for (const name of names) {
       const text = await btfuseOk([name, "-h"]);
       assertMatch(text, new RegExp(`^usage: btfuse ${name}\\b[^]*\nExample: btfuse ${name}`));

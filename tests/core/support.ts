@@ -4,12 +4,14 @@ import { Region, regionSizes } from "../../src/region/region.ts";
 
 export const MIB = 1 << 20;
 
-export function newFileSystem(o: { sizeBytes?: number; inodeCountMax?: number } = {}): FileSystem {
+export function newFileSystem(
+  o: { sizeBytes?: number; inodeCountMax?: number; clientCount?: number } = {},
+): FileSystem {
   const sizes = regionSizes({
     sizeBytes: o.sizeBytes ?? 8 * MIB,
     inodeCountMax: o.inodeCountMax ?? 2000,
   });
-  const fs = FileSystem.format(Region.inMemory(sizes), {
+  const fs = FileSystem.format(Region.inMemory(sizes, o.clientCount), {
     uid: 0,
     gid: 0,
     mode: 0o755,

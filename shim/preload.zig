@@ -1,0 +1,25 @@
+//! libbtfuse_preload.so, for LD_PRELOAD: programs reach files of a btfuse mount without the kernel.
+//!
+//! It defines the libc functions by which programs reach files, serves from shared memory the calls it fully understands,
+//! and hands all others to the next definition (next.zig) with the same arguments. Which calls are on the mount, and
+//! where it is, BTFUSE_MOUNT and BTFUSE_OBJECT say; without them every call is handed on.
+//!
+//! A call on a path goes: calls_*.zig → walk.zig (paths.zig: is it on the mount; region.zig: where the memory is;
+//! credentials.zig: who asks) → the inode in the region. A call on a descriptor: calls_*.zig → descriptors.zig.
+//! counters.zig tells what was served how.
+//!
+//! Nothing runs when it is loaded. Functions of libc that are defined here are never called by name from within, but
+//! through next.zig or as system calls (system.zig).
+
+comptime {
+    _ = @import("preload/calls_data.zig");
+    _ = @import("preload/calls_descriptor.zig");
+    _ = @import("preload/calls_directory.zig");
+    _ = @import("preload/calls_names.zig");
+    _ = @import("preload/calls_open.zig");
+    _ = @import("preload/calls_process.zig");
+    _ = @import("preload/calls_stat.zig");
+    _ = @import("preload/calls_syscall.zig");
+    _ = @import("preload/credentials.zig");
+    _ = @import("preload/paths.zig");
+}

@@ -1,0 +1,148 @@
+//! An inode's attributes in the forms libc gives them, exactly as they come through the kernel (src/ops/exchange.ts,
+//! src/ops/attributes.ts).
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const region = @import("region.zig");
+const system = @import("system.zig");
+const walk = @import("walk.zig");
+const View = region.View;
+
+/// What tmpfs says a directory entry takes, "." and ".." included.
+const dirent_bytes = 20;
+const dot_entries = 2;
+const sectors_per_block = layout.block_bytes / 512;
+
+/// Attributes as they were at one time. false: the inode is not this one any more, or it keeps changing.
+pub inline fn fillStat(v: *const View, ino: u32, generation: u32, out: *system.Stat) bool {
+    const inode = region.inode(v, ino) orelse return false;
+    for (0..region.rounds_max) |_| {
+        const seq = region.begin(&inode.seq) orelse return false;
+        const mode = inode.mode;
+        out.* = .{
+            .dev = v.device,
+            .ino = ino,
+            .nlink = inode.nlink,
+            .mode = mode,
+            .uid = inode.uid,
+            .gid = inode.gid,
+            .rdev = inode.rdev,
+            .size = sizeOf(inode, mode),
+            .blksize = layout.block_bytes,
+            .blocks = @as(i64, inode.block_count) * sectors_per_block,
+            .atim = .{ .sec = @bitCast(inode.atime), .nsec = inode.atime_nsec },
+            .mtim = .{ .sec = @bitCast(inode.mtime), .nsec = inode.mtime_nsec },
+            .ctim = .{ .sec = @bitCast(inode.ctime), .nsec = inode.ctime_nsec },
+        };
+        const living = mode != 0 and inode.generation == generation;
+        if (region.unchanged(&inode.seq, seq)) return living;
+    }
+    return false;
+}
+
+fn sizeOf(inode: *volatile layout.Inode, mode: u32) i64 {
+    if (mode & walk.s_ifmt != walk.s_ifdir) return @bitCast(inode.size);
+    return (@as(i64, inode.entry_count) + dot_entries) * dirent_bytes;
+}
+
+const StatxTime = extern struct { sec: i64, nsec: u32, reserved: i32 = 0 };
+
+/// struct statx, <linux/stat.h>
+pub const Statx = extern struct {
+    mask: u32,
+    blksize: u32,
+    attributes: u64,
+    nlink: u32,
+    uid: u32,
+    gid: u32,
+    mode: u16,
+    reserved_0: u16 = 0,
+    ino: u64,
+    size: u64,
+    blocks: u64,
+    attributes_mask: u64,
+    atime: StatxTime,
+    btime: StatxTime,
+    ctime: StatxTime,
+    mtime: StatxTime,
+    rdev_major: u32,
+    rdev_minor: u32,
+    dev_major: u32,
+    dev_minor: u32,
+    mnt_id: u64,
+    reserved_1: [13]u64 = @splat(0),
+};
+
+const statx_basic_stats = 0x7ff;
+const statx_btime = 0x800;
+const statx_mnt_id = 0x1000;
+/// What can be answered here; unknown bits ask the kernel for what only it has.
+pub const statx_known = statx_basic_stats | statx_btime | statx_mnt_id;
+
+/// What statx(2) tells of the mount and not of the file: asked for once.
+const MountFacts = struct { mask: u32, attributes: u64, attributes_mask: u64, mnt_id: u64 };
+var mount_facts: MountFacts = undefined;
+var mount_facts_known = false;
+
+fn mountFacts() ?*const MountFacts {
+    if (@atomicLoad(bool, &mount_facts_known, .acquire)) return &mount_facts;
+    const configuration = region.configuration() orelse return null;
+    var root: Statx = undefined;
+    const result = linux.syscall5(.statx, system.word(system.at_fdcwd), @intFromPtr(configuration.mount.ptr), 0, statx_mnt_id, @intFromPtr(&root));
+    if (result != 0) return null;
+    // Threads that come here together write the same.
+    mount_facts = .{
+        .mask = root.mask & statx_mnt_id,
+        .attributes = root.attributes,
+        .attributes_mask = root.attributes_mask,
+        .mnt_id = root.mnt_id,
+    };
+    @atomicStore(bool, &mount_facts_known, true, .release);
+    return &mount_facts;
+}
+
+/// As `fillStat`, with the time of birth.
+pub fn fillStatx(v: *const View, ino: u32, generation: u32, out: *Statx) bool {
+    const mount = mountFacts() orelse return false;
+    var stat: system.Stat = undefined;
+    const inode = region.inode(v, ino) orelse return false;
+    if (!fillStat(v, ino, generation, &stat)) return false;
+    out.* = .{
+        .mask = statx_basic_stats | statx_btime | mount.mask,
+        .blksize = @intCast(stat.blksize),
+        .attributes = if (ino == layout.root_ino) mount.attributes else 0,
+        .nlink = @intCast(stat.nlink),
+        .uid = stat.uid,
+        .gid = stat.gid,
+        .mode = @intCast(stat.mode),
+        .ino = ino,
+        .size = @bitCast(stat.size),
+        .blocks = @bitCast(stat.blocks),
+        .attributes_mask = mount.attributes_mask,
+        .atime = .{ .sec = stat.atim.sec, .nsec = @intCast(stat.atim.nsec) },
+        // Never changes in an inode's life.
+        .btime = .{ .sec = @bitCast(inode.btime), .nsec = inode.btime_nsec },
+        .ctime = .{ .sec = stat.ctim.sec, .nsec = @intCast(stat.ctim.nsec) },
+        .mtime = .{ .sec = stat.mtim.sec, .nsec = @intCast(stat.mtim.nsec) },
+        .rdev_major = major(stat.rdev),
+        .rdev_minor = minor(stat.rdev),
+        .dev_major = major(stat.dev),
+        .dev_minor = minor(stat.dev),
+        .mnt_id = mount.mnt_id,
+    };
+    return inode.generation == generation;
+}
+
+/// makedev(3)
+fn major(device: u64) u32 {
+    return @intCast((device >> 8 & 0xfff) | (device >> 32 & 0xfffff000));
+}
+fn minor(device: u64) u32 {
+    return @intCast((device & 0xff) | (device >> 12 & 0xffffff00));
+}
+
+comptime {
+    std.debug.assert(@sizeOf(system.Stat) == 144);
+    std.debug.assert(@sizeOf(Statx) == 256);
+}

@@ -1,0 +1,347 @@
+//! Calls for which the kernel must see the real file: the descriptors they name are materialized first.
+
+const std = @import("std");
+const linux = std.os.linux;
+const counters = @import("counters.zig");
+const data = @import("data.zig");
+const descriptors = @import("descriptors.zig");
+const kept = @import("kept.zig");
+const next = @import("next.zig");
+
+/// A function of libc and the places of its arguments that are descriptors.
+const Through = struct { [:0]const u8, []const u3 };
+
+const through = [_]Through{
+    // Data and space
+    .{ "ftruncate", &.{0} },
+    .{ "ftruncate64", &.{0} },
+    .{ "fallocate", &.{0} },
+    .{ "fallocate64", &.{0} },
+    .{ "posix_fallocate", &.{0} },
+    .{ "posix_fallocate64", &.{0} },
+    .{ "readahead", &.{0} },
+    .{ "sync_file_range", &.{0} },
+    .{ "syncfs", &.{0} },
+    .{ "sendfile", &.{ 0, 1 } },
+    .{ "sendfile64", &.{ 0, 1 } },
+    .{ "splice", &.{ 0, 2 } },
+    .{ "copy_file_range", &.{ 0, 2 } },
+    .{ "mmap", &.{4} },
+    .{ "mmap64", &.{4} },
+    // Locks and waiting
+    .{ "flock", &.{0} },
+    .{ "epoll_ctl", &.{ 0, 2 } },
+    // Attributes
+    .{ "fchmod", &.{0} },
+    .{ "fchown", &.{0} },
+    .{ "futimens", &.{0} },
+    .{ "futimes", &.{0} },
+    .{ "fgetxattr", &.{0} },
+    .{ "fsetxattr", &.{0} },
+    .{ "flistxattr", &.{0} },
+    .{ "fremovexattr", &.{0} },
+    .{ "fpathconf", &.{0} },
+    // Paths that start at a descriptor
+    .{ "mkdirat", &.{0} },
+    .{ "mknodat", &.{0} },
+    .{ "__xmknodat", &.{1} },
+    .{ "mkfifoat", &.{0} },
+    .{ "symlinkat", &.{1} },
+    .{ "linkat", &.{ 0, 2 } },
+    .{ "fchmodat", &.{0} },
+    .{ "fchownat", &.{0} },
+    .{ "utimensat", &.{0} },
+    .{ "futimesat", &.{0} },
+    .{ "name_to_handle_at", &.{0} },
+    .{ "open_by_handle_at", &.{0} },
+    .{ "scandirat", &.{0} },
+    .{ "scandirat64", &.{0} },
+    .{ "fanotify_mark", &.{ 0, 3 } },
+    // What is kept with the descriptor
+    .{ "fdopen", &.{0} },
+    .{ "posix_spawn_file_actions_adddup2", &.{1} },
+    .{ "posix_spawn_file_actions_addfchdir_np", &.{1} },
+};
+
+fn ThroughCall(comptime entry: Through) type {
+    return struct {
+        /// Every argument is a whole register, also those that the function does not have, and so is the result.
+        const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) usize;
+
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
+            const arguments = [_]usize{ a, b, c, d, e, f };
+            inline for (entry[1]) |place| {
+                const fd: c_int = @bitCast(@as(u32, @truncate(arguments[place])));
+                if (descriptors.find(fd)) |o| {
+                    counters.kernel(if (entry[0][1] == 'm') .map else .descriptor, .materialized);
+                    descriptors.materializeOpen(o);
+                }
+            }
+            return next.call(entry[0], *const F)(a, b, c, d, e, f);
+        }
+    };
+}
+
+/// lockf(3) is fcntl's F_SETLK inside of libc.
+fn Lockf(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(fd: c_int, command: c_int, length: i64) callconv(.c) c_int {
+            descriptors.materialize(fd);
+            descriptors.stopForLocks(fd);
+            return next.call(name, *const fn (c_int, c_int, i64) callconv(.c) c_int)(fd, command, length);
+        }
+    };
+}
+
+// Synchronizing: what can be read is in the region, and nowhere else.
+
+fn Sync(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(fd: c_int) callconv(.c) c_int {
+            if (descriptors.find(fd) == null) return next.call(name, *const fn (c_int) callconv(.c) c_int)(fd);
+            counters.fast(.descriptor);
+            return 0;
+        }
+    };
+}
+
+// Advice changes nothing here: there is no disk to read ahead from.
+
+const advice_max = 5;
+
+fn Advice(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(fd: c_int, offset: i64, length: i64, advice: c_int) callconv(.c) c_int {
+            if (descriptors.find(fd) == null) {
+                return next.call(name, *const fn (c_int, i64, i64, c_int) callconv(.c) c_int)(fd, offset, length, advice);
+            }
+            counters.fast(.descriptor);
+            return if (length < 0 or advice < 0 or advice > advice_max) @intFromEnum(linux.E.INVAL) else 0;
+        }
+    };
+}
+
+// Terminals and devices: files are neither.
+
+fn isatty(fd: c_int) callconv(.c) c_int {
+    if (descriptors.find(fd) == null) return next.call("isatty", *const fn (c_int) callconv(.c) c_int)(fd);
+    _ = next.fail(.NOTTY);
+    return 0;
+}
+
+fn tcgetattr(fd: c_int, out: ?*anyopaque) callconv(.c) c_int {
+    if (descriptors.find(fd) == null) return next.call("tcgetattr", *const fn (c_int, ?*anyopaque) callconv(.c) c_int)(fd, out);
+    return next.fail(.NOTTY);
+}
+
+fn ttyname(fd: c_int) callconv(.c) ?[*:0]u8 {
+    if (descriptors.find(fd) == null) return next.call("ttyname", *const fn (c_int) callconv(.c) ?[*:0]u8)(fd);
+    _ = next.fail(.NOTTY);
+    return null;
+}
+
+fn ttyname_r(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) c_int {
+    if (descriptors.find(fd) == null) return next.call("ttyname_r", *const fn (c_int, [*]u8, usize) callconv(.c) c_int)(fd, buffer, size);
+    return @intFromEnum(linux.E.NOTTY);
+}
+
+fn ioctl(fd: c_int, request: c_ulong, argument: usize) callconv(.c) c_int {
+    if (descriptors.find(fd)) |o| if (control(o, @truncate(request), argument)) |result| return result;
+    return next.call("ioctl", *const fn (c_int, c_ulong, ...) callconv(.c) c_int)(fd, request, argument);
+}
+
+const fionread = 0x541b;
+const fioclex = 0x5451;
+const fionclex = 0x5450;
+/// Requests to terminals all have this in the upper byte.
+const terminal_requests = 0x54;
+
+fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
+    switch (request) {
+        fioclex, fionclex => {
+            descriptors.notKeepable(o);
+            _ = linux.fcntl(o.fd, linux.F.SETFD, @intFromBool(request == fioclex));
+            return 0;
+        },
+        fionread => if (!o.isDirectory()) {
+            const left: *c_int = @ptrFromInt(argument);
+            const size = data.sizeOf(o.inode());
+            left.* = @bitCast(@as(u32, @truncate(size -% o.description.offset)));
+            return 0;
+        },
+        // "Is it a terminal?" asks every program that opens a file.
+        0x5401, 0x5413 => return next.fail(.NOTTY),
+        else => {},
+    }
+    counters.kernel(.descriptor, .materialized);
+    descriptors.materializeOpen(o);
+    return null;
+}
+
+// Waiting for descriptors.
+
+const Pollfd = extern struct { fd: c_int, events: i16, revents: i16 };
+
+pub fn materializePolled(polled: [*]const Pollfd, count: c_ulong) void {
+    if (!descriptors.any()) return;
+    for (polled[0..count]) |entry| descriptors.materialize(entry.fd);
+}
+
+pub fn materializeSelected(count: c_int, sets: [3]?[*]const usize) void {
+    if (!descriptors.any()) return;
+    for (0..@intCast(@max(@min(count, 1024), 0))) |fd| {
+        for (sets) |set| {
+            const words = set orelse continue;
+            if (words[fd / 64] >> @intCast(fd % 64) & 1 != 0) descriptors.materialize(@intCast(fd));
+        }
+    }
+}
+
+fn PollCall(comptime name: [:0]const u8) type {
+    return struct {
+        const F = fn ([*]const Pollfd, c_ulong, usize, usize, usize) callconv(.c) c_int;
+        fn call(polled: [*]const Pollfd, count: c_ulong, a: usize, b: usize, c: usize) callconv(.c) c_int {
+            materializePolled(polled, count);
+            return next.call(name, *const F)(polled, count, a, b, c);
+        }
+    };
+}
+
+fn SelectCall(comptime name: [:0]const u8) type {
+    return struct {
+        const Set = ?[*]const usize;
+        const F = fn (c_int, Set, Set, Set, usize, usize) callconv(.c) c_int;
+        fn call(count: c_int, read: Set, write: Set, exceptional: Set, a: usize, b: usize) callconv(.c) c_int {
+            materializeSelected(count, .{ read, write, exceptional });
+            return next.call(name, *const F)(count, read, write, exceptional, a, b);
+        }
+    };
+}
+
+// Descriptors inside of structures.
+
+/// struct aiocb starts with the descriptor.
+fn AioCall(comptime name: [:0]const u8, comptime place: u1) type {
+    return struct {
+        fn call(a: usize, b: usize) callconv(.c) c_int {
+            const block: ?*const c_int = @ptrFromInt(if (place == 0) a else b);
+            if (block) |fd| descriptors.materialize(fd.*);
+            return next.call(name, *const fn (usize, usize) callconv(.c) c_int)(a, b);
+        }
+    };
+}
+
+fn ListioCall(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(mode: c_int, list: [*]const ?*const c_int, count: c_int, event: usize) callconv(.c) c_int {
+            for (list[0..@intCast(@max(count, 0))]) |block| if (block) |fd| descriptors.materialize(fd.*);
+            return next.call(name, *const fn (c_int, [*]const ?*const c_int, c_int, usize) callconv(.c) c_int)(mode, list, count, event);
+        }
+    };
+}
+
+const Msghdr = extern struct {
+    name: usize,
+    name_length: usize,
+    parts: usize,
+    part_count: usize,
+    control: ?[*]const u8,
+    control_length: usize,
+    flags: usize,
+};
+const Mmsghdr = extern struct { header: Msghdr, length: usize };
+const Cmsghdr = extern struct { length: usize, level: c_int, type: c_int };
+const sol_socket = 1;
+const scm_rights = 1;
+
+/// Descriptors that another process is to receive.
+fn materializePassed(message: *const Msghdr) void {
+    const bytes = message.control orelse return;
+    if (!descriptors.any()) return;
+    var at: usize = 0;
+    while (at + @sizeOf(Cmsghdr) <= message.control_length) {
+        const header: *align(1) const Cmsghdr = @ptrCast(bytes + at);
+        if (header.length < @sizeOf(Cmsghdr) or header.length > message.control_length - at) return;
+        if (header.level == sol_socket and header.type == scm_rights) {
+            const fds: [*]align(1) const c_int = @ptrCast(bytes + at + @sizeOf(Cmsghdr));
+            for (fds[0 .. (header.length - @sizeOf(Cmsghdr)) / @sizeOf(c_int)]) |fd| descriptors.materialize(fd);
+        }
+        at += std.mem.alignForward(usize, header.length, @alignOf(Cmsghdr));
+    }
+}
+
+fn sendmsg(socket: c_int, message: *const Msghdr, flags: c_int) callconv(.c) isize {
+    materializePassed(message);
+    return next.call("sendmsg", *const fn (c_int, *const Msghdr, c_int) callconv(.c) isize)(socket, message, flags);
+}
+
+fn sendmmsg(socket: c_int, messages: [*]const Mmsghdr, count: c_uint, flags: c_int) callconv(.c) c_int {
+    for (messages[0..count]) |*message| materializePassed(&message.header);
+    return next.call("sendmmsg", *const fn (c_int, [*]const Mmsghdr, c_uint, c_int) callconv(.c) c_int)(socket, messages, count, flags);
+}
+
+// New descriptors have the lowest number that is free.
+
+const making = [_][:0]const u8{
+    "pipe",         "pipe2",         "socket",         "socketpair",    "accept",        "accept4",
+    "eventfd",      "signalfd",      "timerfd_create", "memfd_create",  "pidfd_open",    "shm_open",
+    "epoll_create", "epoll_create1", "inotify_init",   "inotify_init1", "fanotify_init", "mkstemp",
+    "mkstemp64",    "mkostemp",      "mkostemp64",     "mkstemps",      "mkstemps64",    "mkostemps",
+    "mkostemps64",  "tmpfile",       "tmpfile64",      "openpty",       "posix_openpt",  "creat",
+    "creat64",
+};
+
+fn Making(comptime name: [:0]const u8) type {
+    return struct {
+        const F = fn (usize, usize, usize, usize, usize) callconv(.c) usize;
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) usize {
+            kept.drop();
+            return next.call(name, *const F)(a, b, c, d, e);
+        }
+    };
+}
+
+/// These close descriptors inside of libc.
+fn Closing(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(stream: usize) callconv(.c) c_int {
+            const result = next.call(name, *const fn (usize) callconv(.c) c_int)(stream);
+            kept.forgetAll();
+            return result;
+        }
+    };
+}
+
+// Streams of stdio are libc's own; only the name may be one of a descriptor.
+
+fn StreamCall(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(path: ?[*:0]const u8, mode: usize, stream: usize) callconv(.c) usize {
+            if (path) |given| descriptors.materializeNamed(given);
+            kept.drop();
+            return next.call(name, *const fn (?[*:0]const u8, usize, usize) callconv(.c) usize)(path, mode, stream);
+        }
+    };
+}
+
+comptime {
+    for (through) |entry| @export(&ThroughCall(entry).call, .{ .name = entry[0] });
+    for (.{ "lockf", "lockf64" }) |name| @export(&Lockf(name).call, .{ .name = name });
+    for (.{ "fsync", "fdatasync" }) |name| @export(&Sync(name).call, .{ .name = name });
+    for (.{ "posix_fadvise", "posix_fadvise64" }) |name| @export(&Advice(name).call, .{ .name = name });
+    @export(&isatty, .{ .name = "isatty" });
+    @export(&tcgetattr, .{ .name = "tcgetattr" });
+    @export(&ttyname, .{ .name = "ttyname" });
+    @export(&ttyname_r, .{ .name = "ttyname_r" });
+    @export(&ioctl, .{ .name = "ioctl" });
+    for (.{ "poll", "__poll_chk", "ppoll", "__ppoll_chk" }) |name| @export(&PollCall(name).call, .{ .name = name });
+    for (.{ "select", "pselect" }) |name| @export(&SelectCall(name).call, .{ .name = name });
+    for (.{ "aio_read", "aio_read64", "aio_write", "aio_write64" }) |name| @export(&AioCall(name, 0).call, .{ .name = name });
+    for (.{ "aio_fsync", "aio_fsync64" }) |name| @export(&AioCall(name, 1).call, .{ .name = name });
+    for (.{ "lio_listio", "lio_listio64" }) |name| @export(&ListioCall(name).call, .{ .name = name });
+    for (.{ "fclose", "pclose" }) |name| @export(&Closing(name).call, .{ .name = name });
+    for (making) |name| @export(&Making(name).call, .{ .name = name });
+    @export(&sendmsg, .{ .name = "sendmsg" });
+    @export(&sendmmsg, .{ .name = "sendmmsg" });
+    for (.{ "fopen", "fopen64", "freopen", "freopen64" }) |name| @export(&StreamCall(name).call, .{ .name = name });
+}

@@ -1,0 +1,124 @@
+//! Calls that copy the process, or make it another program.
+//!
+//! Before a copy everything is materialized, so that both share the real files and their offsets; the child starts
+//! without descriptors of ours. vfork is fork: its child would work in its parent's tables. A program that is started
+//! gets real files for what it inherits.
+
+const std = @import("std");
+const clients = @import("clients.zig");
+const counters = @import("counters.zig");
+const descriptors = @import("descriptors.zig");
+const next = @import("next.zig");
+const private = @import("private.zig");
+
+/// fork, and the functions that are like it.
+pub fn fork() callconv(.c) c_int {
+    return Copying("fork").call(0, 0, 0, 0, 0);
+}
+
+fn Copying(comptime name: [:0]const u8) type {
+    return struct {
+        const F = fn (usize, usize, usize, usize, usize) callconv(.c) c_int;
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
+            counters.kernel(.process, .materialized);
+            descriptors.closeGate();
+            const result = next.call(name, *const F)(a, b, c, d, e);
+            if (result == 0) startChild() else descriptors.openGate();
+            return result;
+        }
+    };
+}
+
+/// daemon(3) and forkpty(3) fork inside libc. What returns from daemon is the child.
+fn daemon(keep_directory: c_int, keep_standard: c_int) callconv(.c) c_int {
+    descriptors.closeGate();
+    const result = next.call("daemon", *const fn (c_int, c_int) callconv(.c) c_int)(keep_directory, keep_standard);
+    if (result == 0) startChild() else descriptors.openGate();
+    return result;
+}
+
+pub fn startChild() void {
+    private.reset();
+    counters.reset();
+}
+
+const clone_thread = 0x10000;
+
+/// clone(2) of libc: a copy unless it is a thread.
+fn clone(function: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) callconv(.c) c_int {
+    const F = fn (usize, usize, c_int, usize, usize, usize, usize) callconv(.c) c_int;
+    const is_copy = flags & clone_thread == 0;
+    if (is_copy) descriptors.closeGate();
+    defer if (is_copy) descriptors.openGate();
+    return next.call("clone", *const F)(function, stack, flags, argument, parent, tls, child);
+}
+
+// Becoming another program.
+
+/// Everything is materialized, also what will be closed, for the exec may fail; and no client record is left behind.
+pub fn prepareExec() void {
+    counters.kernel(.process, .materialized);
+    descriptors.closeGate();
+    if (clients.isEmpty()) clients.unregister();
+    descriptors.openGate();
+}
+
+fn Exec(comptime name: [:0]const u8) type {
+    return struct {
+        const F = fn (usize, usize, usize, usize, usize) callconv(.c) c_int;
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
+            prepareExec();
+            return next.call(name, *const F)(a, b, c, d, e);
+        }
+        fn prepare() callconv(.c) *const anyopaque {
+            prepareExec();
+            return next.call(name, *const anyopaque);
+        }
+        /// Any number of arguments, some on the stack: all stay where they are, and the next function is jumped to.
+        fn callWithList() callconv(.naked) noreturn {
+            asm volatile (
+                \\ pushq %%rdi
+                \\ pushq %%rsi
+                \\ pushq %%rdx
+                \\ pushq %%rcx
+                \\ pushq %%r8
+                \\ pushq %%r9
+                \\ pushq %%rax
+                \\ callq %[prepare:P]
+                \\ movq %%rax, %%r11
+                \\ popq %%rax
+                \\ popq %%r9
+                \\ popq %%r8
+                \\ popq %%rcx
+                \\ popq %%rdx
+                \\ popq %%rsi
+                \\ popq %%rdi
+                \\ jmpq *%%r11
+                :
+                : [prepare] "X" (&prepare),
+            );
+        }
+    };
+}
+
+/// Another program besides this one: it inherits what is not to be closed on exec.
+fn Starting(comptime name: [:0]const u8) type {
+    return struct {
+        const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) usize;
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
+            descriptors.materializeAll(.inherited);
+            return next.call(name, *const F)(a, b, c, d, e, f);
+        }
+    };
+}
+
+comptime {
+    for (.{ "fork", "__fork", "_Fork" }) |name| @export(&Copying(name).call, .{ .name = name });
+    for (.{ "vfork", "__vfork" }) |name| @export(&fork, .{ .name = name });
+    @export(&Copying("forkpty").call, .{ .name = "forkpty" });
+    @export(&daemon, .{ .name = "daemon" });
+    @export(&clone, .{ .name = "clone" });
+    for (.{ "execve", "execv", "execvp", "execvpe", "execveat", "fexecve" }) |name| @export(&Exec(name).call, .{ .name = name });
+    for (.{ "execl", "execlp", "execle" }) |name| @export(&Exec(name).callWithList, .{ .name = name });
+    for (.{ "posix_spawn", "posix_spawnp", "system", "popen", "wordexp" }) |name| @export(&Starting(name).call, .{ .name = name });
+}

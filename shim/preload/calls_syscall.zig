@@ -1,0 +1,162 @@
+//! syscall(2), by which programs make calls that have no function, or whose functions they mistrust. Calls that are served
+//! go to their functions; for the others that take descriptors, these are materialized.
+
+const std = @import("std");
+const linux = std.os.linux;
+const calls_descriptor = @import("calls_descriptor.zig");
+const calls_process = @import("calls_process.zig");
+const descriptors = @import("descriptors.zig");
+const kept = @import("kept.zig");
+const next = @import("next.zig");
+
+const SYS = linux.SYS;
+const Arguments = [6]usize;
+
+/// Calls that have a function with the same arguments and results, and how many arguments that are.
+const Function = struct { SYS, [:0]const u8, usize };
+const functions = [_]Function{
+    .{ .open, "open", 3 },
+    .{ .openat, "openat", 4 },
+    .{ .close, "close", 1 },
+    .{ .close_range, "close_range", 3 },
+    .{ .dup, "dup", 1 },
+    .{ .dup2, "dup2", 2 },
+    .{ .dup3, "dup3", 3 },
+    .{ .fcntl, "fcntl", 3 },
+    .{ .read, "read", 3 },
+    .{ .pread64, "pread64", 4 },
+    .{ .readv, "readv", 3 },
+    .{ .preadv, "preadv", 4 },
+    .{ .lseek, "lseek", 3 },
+    .{ .getdents64, "getdents64", 3 },
+    .{ .stat, "stat", 2 },
+    .{ .lstat, "lstat", 2 },
+    .{ .fstat, "fstat", 2 },
+    .{ .fstatat64, "fstatat", 4 },
+    .{ .statx, "statx", 5 },
+    .{ .access, "access", 2 },
+    .{ .faccessat, "faccessat", 3 },
+    .{ .faccessat2, "faccessat", 4 },
+    .{ .readlink, "readlink", 3 },
+    .{ .readlinkat, "readlinkat", 4 },
+    .{ .chdir, "chdir", 1 },
+    .{ .fchdir, "fchdir", 1 },
+    .{ .ioctl, "ioctl", 3 },
+    .{ .fsync, "fsync", 1 },
+    .{ .fdatasync, "fdatasync", 1 },
+    .{ .mmap, "mmap", 6 },
+    .{ .poll, "poll", 3 },
+    .{ .select, "select", 5 },
+    .{ .sendmsg, "sendmsg", 3 },
+    .{ .sendmmsg, "sendmmsg", 4 },
+    .{ .rmdir, "rmdir", 1 },
+    .{ .unlinkat, "unlinkat", 3 },
+    .{ .rename, "rename", 2 },
+    .{ .renameat, "renameat", 4 },
+    .{ .renameat2, "renameat2", 5 },
+    .{ .fork, "fork", 0 },
+    .{ .vfork, "fork", 0 },
+    .{ .execve, "execve", 3 },
+    .{ .execveat, "execveat", 5 },
+};
+
+/// Calls whose arguments at these places are descriptors.
+const Through = struct { SYS, []const u3 };
+const through = [_]Through{
+    .{ .preadv2, &.{0} },
+    .{ .fadvise64, &.{0} },
+    .{ .readahead, &.{0} },
+    .{ .sync_file_range, &.{0} },
+    .{ .syncfs, &.{0} },
+    .{ .ftruncate, &.{0} },
+    .{ .fallocate, &.{0} },
+    .{ .sendfile, &.{ 0, 1 } },
+    .{ .splice, &.{ 0, 2 } },
+    .{ .copy_file_range, &.{ 0, 2 } },
+    .{ .flock, &.{0} },
+    .{ .epoll_ctl, &.{ 0, 2 } },
+    .{ .fchmod, &.{0} },
+    .{ .fchown, &.{0} },
+    .{ .fgetxattr, &.{0} },
+    .{ .fsetxattr, &.{0} },
+    .{ .flistxattr, &.{0} },
+    .{ .fremovexattr, &.{0} },
+    .{ .fstatfs, &.{0} },
+    .{ .getdents, &.{0} },
+    .{ .openat2, &.{0} },
+    .{ .mkdirat, &.{0} },
+    .{ .mknodat, &.{0} },
+    .{ .symlinkat, &.{1} },
+    .{ .linkat, &.{ 0, 2 } },
+    .{ .fchmodat, &.{0} },
+    .{ .fchmodat2, &.{0} },
+    .{ .fchownat, &.{0} },
+    .{ .utimensat, &.{0} },
+    .{ .futimesat, &.{0} },
+    .{ .name_to_handle_at, &.{0} },
+    .{ .open_by_handle_at, &.{0} },
+    .{ .fanotify_mark, &.{ 0, 3 } },
+    .{ .open_tree, &.{0} },
+    .{ .move_mount, &.{ 0, 2 } },
+};
+
+fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) isize {
+    const arguments: Arguments = .{ a, b, c, d, e, f };
+    inline for (functions) |function| if (number == @intFromEnum(function[0])) return call(function, &arguments);
+    kept.drop();
+    if (descriptors.any()) inline for (through) |entry| if (number == @intFromEnum(entry[0])) {
+        inline for (entry[1]) |place| descriptors.materialize(@bitCast(@as(u32, @truncate(arguments[place]))));
+    };
+    switch (number) {
+        @intFromEnum(SYS.ppoll) => calls_descriptor.materializePolled(@ptrFromInt(a), b),
+        @intFromEnum(SYS.pselect6) => calls_descriptor.materializeSelected(
+            @bitCast(@as(u32, @truncate(a))),
+            .{ @ptrFromInt(b), @ptrFromInt(c), @ptrFromInt(d) },
+        ),
+        // Descriptors will go to the kernel through memory.
+        @intFromEnum(SYS.io_uring_setup), @intFromEnum(SYS.io_setup) => descriptors.stop(),
+        @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
+        @intFromEnum(SYS.clone3) => return clone(@as(*const u64, @ptrFromInt(a)).*, number, &arguments),
+        else => {},
+    }
+    return pass(number, &arguments);
+}
+
+fn pass(number: usize, a: *const Arguments) isize {
+    const F = fn (usize, usize, usize, usize, usize, usize, usize) callconv(.c) isize;
+    return next.call("syscall", *const F)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/// Through the function's name, which is this library's.
+fn call(comptime function: Function, a: *const Arguments) isize {
+    const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) isize;
+    const address = @extern(*const F, .{ .name = function[1] });
+    var registers: Arguments = @splat(0);
+    @memcpy(registers[0..function[2]], a[0..function[2]]);
+    const result = address(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5]);
+    // Most return an int, of which half a register is meant.
+    return if (isLong(function[0])) result else @as(i32, @truncate(result));
+}
+
+fn isLong(number: SYS) bool {
+    return switch (number) {
+        .read, .pread64, .readv, .preadv, .lseek, .getdents64, .mmap, .sendmsg, .readlink, .readlinkat => true,
+        else => false,
+    };
+}
+
+const clone_vm = 0x100;
+const clone_thread = 0x10000;
+
+fn clone(flags: usize, number: usize, a: *const Arguments) isize {
+    if (flags & clone_thread != 0) return pass(number, a);
+    const copies_memory = flags & clone_vm == 0;
+    descriptors.closeGate();
+    const result = pass(number, a);
+    if (result == 0 and copies_memory) calls_process.startChild() else descriptors.openGate();
+    return result;
+}
+
+comptime {
+    @export(&syscall, .{ .name = "syscall" });
+}

@@ -1,0 +1,203 @@
+//! This process as a client of the region: its client record, and the open file descriptions in its area.
+//! Both are made on the first open, because most programs that are started open nothing on the mount.
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const kept = @import("kept.zig");
+const private = @import("private.zig");
+const region = @import("region.zig");
+const system = @import("system.zig");
+
+const View = region.View;
+const Description = layout.Description;
+const memory = private.memory;
+
+const unregistered = 0;
+const registering = 1;
+const registered = 2;
+const hopeless = 3;
+
+/// Attempts without a try after there was no room.
+const patience_count = 1000;
+/// Pages of descriptions reserved at first; each time there are too few, as many again.
+const first_pages = 4;
+
+/// Our client's number; 0 before the first file is open.
+pub fn number() u32 {
+    return memory.client;
+}
+
+/// Our client record, made on first use; 0 when there can be none now.
+pub inline fn get(v: *const View) u32 {
+    return if (@atomicLoad(u32, &memory.registration, .acquire) == registered) memory.client else register(v);
+}
+
+noinline fn register(v: *const View) u32 {
+    if (memory.patience > 0) {
+        memory.patience -= 1;
+        return 0;
+    }
+    // Another thread is at it, or we interrupted ourselves: the kernel serves this one.
+    if (@cmpxchgStrong(u32, &memory.registration, unregistered, registering, .acquire, .monotonic) != null) return 0;
+    if (!isInNamespace(v) or !private.wipeInCopies()) {
+        @atomicStore(u32, &memory.registration, hopeless, .release);
+        return 0;
+    }
+    const claimed = claim(v);
+    memory.client = claimed;
+    memory.patience = if (claimed == 0) patience_count else 0;
+    @atomicStore(u32, &memory.registration, if (claimed == 0) unregistered else registered, .release);
+    if (claimed != 0 and !@atomicRmw(bool, &has_exit, .Xchg, true, .monotonic)) _ = __cxa_atexit(&atExit, null, null);
+    return claimed;
+}
+
+extern "c" fn __cxa_atexit(function: *const fn (?*anyopaque) callconv(.c) void, argument: ?*anyopaque, object: ?*anyopaque) c_int;
+
+/// Children made by fork inherit it with the handler.
+var has_exit = false;
+
+/// The daemon frees records of processes that have ended, but only now and then, and a shell starts hundreds a second.
+/// What is still open may still be read by other threads and handlers: then the record is left to the daemon.
+fn atExit(_: ?*anyopaque) callconv(.c) void {
+    kept.drop();
+    if (isEmpty()) unregister();
+}
+
+/// Whether no descriptor is of ours.
+pub fn isEmpty() bool {
+    for (memory.table[0..@atomicLoad(u32, &memory.table_end, .monotonic)]) |*entry| {
+        if (@atomicLoad(u32, entry, .monotonic) != 0) return false;
+    }
+    return true;
+}
+
+/// Whether the daemon knows us by the pid that we know: it has to tell whether we live.
+fn isInNamespace(v: *const View) bool {
+    const namespace = system.stat("/proc/self/ns/pid") orelse return false;
+    return namespace.ino == v.super.pid_namespace;
+}
+
+fn claim(v: *const View) u32 {
+    const object = region.openObject();
+    if (object < 0) return 0;
+    defer _ = linux.syscall1(.close, system.word(object));
+    const claimed: u32 = for (1..layout.client_count_max) |candidate| {
+        const record = v.client(@intCast(candidate));
+        // Memory that nobody has reserved must not be touched: where there is none left, that would be a signal.
+        const is_new = candidate >= @atomicLoad(u32, &v.super.client_high, .acquire);
+        if (is_new and !reserve(v, object, record, layout.page_bytes)) return 0;
+        if (@cmpxchgStrong(u32, &record.state, layout.client_free, layout.client_registering, .acquire, .monotonic) == null) break @intCast(candidate);
+    } else return 0;
+    const record = v.client(claimed);
+    // In this order: with a pid and no time it is not taken for a dead one's.
+    @atomicStore(u32, &record.pid, @intCast(linux.getpid()), .release);
+    @atomicStore(u64, &record.registered_at, bootNanoseconds(), .release);
+    _ = @atomicRmw(u32, &v.super.client_high, .Max, claimed + 1, .acq_rel);
+    // What an earlier client of this number had reserved is free again.
+    memory.held = @min(record.description_held, layout.client_description_max);
+    memory.unused = 0;
+    memory.free_head = 0;
+    if (memory.held == 0 and !reserveDescriptions(v, object, claimed, first_pages)) {
+        free(record);
+        return 0;
+    }
+    @atomicStore(u32, &record.state, layout.client_live, .release);
+    return claimed;
+}
+
+fn free(record: *layout.Client) void {
+    record.registered_at = 0;
+    record.pid = 0;
+    @atomicStore(u32, &record.state, layout.client_free, .release);
+}
+
+fn bootNanoseconds() u64 {
+    var now: linux.timespec = undefined;
+    _ = linux.clock_gettime(.BOOTTIME, &now);
+    return @as(u64, @intCast(now.sec)) * std.time.ns_per_s + @as(u64, @intCast(now.nsec));
+}
+
+fn reserveDescriptions(v: *const View, object: c_int, client: u32, pages: u32) bool {
+    const held = memory.held;
+    const more = @min(pages, layout.client_pages - 1 - held / layout.descriptions_per_page);
+    if (more == 0 or !reserve(v, object, v.description(client, held), more * layout.page_bytes)) return false;
+    const now = held + more * layout.descriptions_per_page;
+    @atomicStore(u32, &v.client(client).description_held, now, .release);
+    @atomicStore(u32, &memory.held, now, .release);
+    return true;
+}
+
+noinline fn reserveMore(v: *const View, client: u32) bool {
+    const object = region.openObject();
+    if (object < 0) return false;
+    defer _ = linux.syscall1(.close, system.word(object));
+    return reserveDescriptions(v, object, client, memory.held / layout.descriptions_per_page);
+}
+
+/// Gives memory of the system to this part of the region.
+fn reserve(v: *const View, object: c_int, first: *const anyopaque, length: usize) bool {
+    const offset = @intFromPtr(first) - @intFromPtr(v.base);
+    return linux.fallocate(object, 0, @intCast(offset), @intCast(length)) == 0;
+}
+
+/// Gives the record back: nothing is open any more, and the program is about to become another one.
+pub fn unregister() void {
+    if (@cmpxchgStrong(u32, &memory.registration, registered, registering, .acquire, .monotonic) != null) return;
+    if (region.view()) |v| free(v.client(memory.client));
+    memory.client = 0;
+    @atomicStore(u32, &memory.registration, unregistered, .release);
+}
+
+/// Whether a description is being opened right now.
+pub fn hasClaims() bool {
+    const v = region.view() orelse return false;
+    const client = memory.client;
+    if (client == 0) return false;
+    for (0..@atomicLoad(u32, &memory.unused, .acquire)) |index| {
+        const description = v.description(client, @intCast(index));
+        if (@atomicLoad(u32, &description.state, .acquire) == layout.description_claimed) return true;
+    }
+    return false;
+}
+
+const low_half: u64 = 0xffff_ffff;
+
+/// The number of a description that is now ours to fill in; null when there is none left.
+pub fn claimDescription(v: *const View, client: u32) ?u32 {
+    var head = @atomicLoad(u64, &memory.free_head, .acquire);
+    while (head & low_half != 0) {
+        const index: u32 = @intCast((head & low_half) - 1);
+        const following = (head & ~low_half) +% (1 << 32) | @atomicLoad(u32, &memory.free_next[index], .monotonic);
+        head = @cmpxchgWeak(u64, &memory.free_head, head, following, .acquire, .acquire) orelse {
+            @atomicStore(u32, &v.description(client, index).state, layout.description_claimed, .monotonic);
+            return index;
+        };
+    }
+    while (true) {
+        const index = @atomicLoad(u32, &memory.unused, .monotonic);
+        if (index == layout.client_description_max) return null;
+        if (index == @atomicLoad(u32, &memory.held, .acquire)) {
+            // Two threads that do it at once reserve the same memory, which does no harm.
+            if (!reserveMore(v, client)) return null;
+            continue;
+        }
+        if (@cmpxchgWeak(u32, &memory.unused, index, index + 1, .acquire, .monotonic) != null) continue;
+        const description = v.description(client, index);
+        // An earlier client may have died with it.
+        @atomicStore(u32, &description.lock, 0, .monotonic);
+        @atomicStore(u32, &description.state, layout.description_claimed, .monotonic);
+        return index;
+    }
+}
+
+pub fn freeDescription(description: *Description, index: u32) void {
+    @atomicStore(u32, &description.ino, 0, .release);
+    @atomicStore(u32, &description.state, layout.description_free, .release);
+    var head = @atomicLoad(u64, &memory.free_head, .monotonic);
+    while (true) {
+        @atomicStore(u32, &memory.free_next[index], @intCast(head & low_half), .monotonic);
+        const following = (head & ~low_half) +% (1 << 32) | (index + 1);
+        head = @cmpxchgWeak(u64, &memory.free_head, head, following, .release, .monotonic) orelse return;
+    }
+}

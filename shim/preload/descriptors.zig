@@ -1,0 +1,445 @@
+//! Descriptors that the library serves itself.
+//!
+//! Each is a real descriptor of the kernel's, the lowest free one as open(2) wants it, but of a placeholder
+//! (placeholder.zig); what it stands for is an open file description in the region, in this process's client area, so that the
+//! file lives until the last close and dup(2) shares the offset. For whatever the library does not serve, the
+//! description is *materialized* first: the real file of the mount takes its place at all its descriptors.
+//!
+//! INVARIANTS
+//! - `table[fd]` names a description; entries and the description's `references` change under Description.lock only.
+//! - Before fork everything is materialized, so that the kernel shares the offsets (calls_process.zig).
+//! - 0, 1 and 2 are always real, because stdio reads and writes them inside libc.
+//!
+//! Locks: Description.lock only; two of them in the order of their numbers. A signal handler that comes to a lock of its
+//! own thread goes on without it.
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const clients = @import("clients.zig");
+const kept = @import("kept.zig");
+const placeholder = @import("placeholder.zig");
+const private = @import("private.zig");
+const region = @import("region.zig");
+const reopen = @import("reopen.zig");
+const ring = @import("ring.zig");
+const system = @import("system.zig");
+
+const View = region.View;
+const Description = layout.Description;
+const memory = private.memory;
+
+/// Descriptors that stdio uses on its own.
+const standard_count = 3;
+
+/// A descriptor of ours.
+pub const Open = struct {
+    v: *const View,
+    fd: c_int,
+    entry: u32,
+    description: *Description,
+
+    pub inline fn inode(o: Open) *volatile layout.Inode {
+        return &o.v.inodes[o.ino()];
+    }
+
+    pub inline fn ino(o: Open) u32 {
+        return @atomicLoad(u32, &o.description.ino, .monotonic);
+    }
+
+    /// Else it is a regular file: nothing else is opened here.
+    pub inline fn isDirectory(o: Open) bool {
+        return o.inode().mode & linux.S.IFMT == linux.S.IFDIR;
+    }
+
+    inline fn isCurrent(o: Open) bool {
+        return entryOf(o.fd) == o.entry;
+    }
+
+    /// Who moves the offset or the descriptor holds the lock. Null: it was closed meanwhile.
+    pub inline fn lock(o: Open) ?Hold {
+        const hold = lockDescription(o.description);
+        if (o.isCurrent()) return hold;
+        hold.release();
+        return null;
+    }
+};
+
+/// What the descriptor is here; null: the kernel's.
+pub inline fn find(fd: c_int) ?Open {
+    const entry = entryOf(fd);
+    return if (entry == 0) null else at(fd, entry);
+}
+
+inline fn entryOf(fd: c_int) u32 {
+    const number: u32 = @bitCast(fd);
+    return if (number < private.table_count) @atomicLoad(u32, &memory.table[number], .acquire) else 0;
+}
+
+inline fn at(fd: c_int, entry: u32) ?Open {
+    const v = region.view() orelse return null;
+    if (entry == kept.entry) {
+        // For the program it is closed.
+        kept.dropNow();
+        return null;
+    }
+    return .{ .v = v, .fd = fd, .entry = entry, .description = v.description(memory.client, entry - 1) };
+}
+
+pub fn inodeOf(fd: c_int) ?u32 {
+    const open = find(fd) orelse return null;
+    return open.ino();
+}
+
+/// Whether there may be descriptors of ours at all.
+pub inline fn any() bool {
+    return end() != 0;
+}
+
+/// No descriptor of ours is this high or higher.
+pub fn end() u32 {
+    return @atomicLoad(u32, &memory.table_end, .monotonic);
+}
+
+// Locks.
+
+/// Another value for each thread of the process: where its control block lies.
+pub inline fn threadWord() u32 {
+    const block = asm ("movq %%fs:0, %[block]"
+        : [block] "=r" (-> usize),
+    );
+    return @as(u32, @truncate(block >> 6)) | 1;
+}
+
+pub const Hold = struct {
+    /// Null: an outer function of this thread has it.
+    word: ?*u32,
+
+    pub inline fn release(hold: Hold) void {
+        if (hold.word) |word| @atomicStore(u32, word, 0, .release);
+    }
+};
+
+inline fn lockDescription(description: *Description) Hold {
+    const word = &description.lock;
+    const own = threadWord();
+    const before = @cmpxchgStrong(u32, word, 0, own, .acquire, .monotonic) orelse return .{ .word = word };
+    return if (before == own) .{ .word = null } else lockLater(word, own);
+}
+
+const yields_before_sleep = 200;
+/// Ten seconds: who holds a lock for longer has left its function by siglongjmp(3), or has ended.
+const sleeps_max = 200_000;
+const sleep_nanoseconds = 50_000;
+
+noinline fn lockLater(word: *u32, own: u32) Hold {
+    for (0..yields_before_sleep + sleeps_max) |i| {
+        if (@cmpxchgWeak(u32, word, 0, own, .acquire, .monotonic) == null) return .{ .word = word };
+        if (i < yields_before_sleep) {
+            _ = linux.syscall0(.sched_yield);
+        } else {
+            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
+            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+        }
+    }
+    @atomicStore(u32, word, own, .monotonic);
+    return .{ .word = word };
+}
+
+// Opening.
+
+/// A description counted in its inode, without a descriptor yet.
+pub const Claim = struct { v: *const View, index: u32, description: *Description };
+
+pub const Claimed = union(enum) { claim: Claim, no_room, gate_closed };
+
+/// A new description, counted in the inode, which keeps that alive: whether it was there all the time, the caller looks
+/// afterwards.
+pub fn claim(v: *const View, what: reopen.What) Claimed {
+    const client = clients.get(v);
+    if (client == 0) return .no_room;
+    const index = clients.claimDescription(v, client) orelse return .no_room;
+    const description = v.description(client, index);
+    description.generation = what.generation;
+    description.flags = what.flags;
+    description.offset = 0;
+    description.parent = what.parent;
+    description.dentry = what.dentry;
+    description.references = 1;
+    @atomicStore(u32, &description.ino, what.ino, .release);
+    _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
+    const c: Claim = .{ .v = v, .index = index, .description = description };
+    // Who closes the gate looks for claims afterwards: one of both sees the other.
+    if (@atomicLoad(u32, &memory.closed_gates, .seq_cst) == 0 and !@atomicLoad(bool, &stopped, .monotonic)) return .{ .claim = c };
+    abandon(c);
+    return .gate_closed;
+}
+
+/// Undoes `claim`.
+pub fn abandon(c: Claim) void {
+    uncount(c.v, c.description.ino, c.description.generation);
+    clients.freeDescription(c.description, c.index);
+}
+
+/// The lowest free descriptor, bound to the description; or a negative errno, or `must_be_real`. Then the claim is as before.
+pub fn bind(c: Claim, close_on_exec: bool) c_int {
+    const fd = kept.take(close_on_exec) orelse placeholder.duplicate(close_on_exec);
+    if (fd < 0) return fd;
+    if (mustBeReal(fd)) {
+        _ = linux.syscall1(.close, system.word(fd));
+        return must_be_real;
+    }
+    c.description.flags |= keepable | if (close_on_exec) close_on_exec_flag else 0;
+    setEntry(fd, c.index + 1);
+    kept.opened(fd);
+    @atomicStore(u32, &c.description.state, layout.description_open, .release);
+    return fd;
+}
+
+pub const must_be_real = std.math.minInt(c_int);
+
+/// Of a new descriptor: stdio uses it, or the table ends below it.
+fn mustBeReal(fd: c_int) bool {
+    return fd < standard_count or fd >= private.table_count;
+}
+
+fn setEntry(fd: c_int, entry: u32) void {
+    const number: u32 = @intCast(fd);
+    if (number >= end()) _ = @atomicRmw(u32, &memory.table_end, .Max, number + 1, .monotonic);
+    @atomicStore(u32, &memory.table[number], entry, .release);
+}
+
+/// Takes the descriptor out of the table; the lock is held. The last one ends the description.
+fn clearEntry(o: Open) void {
+    @atomicStore(u32, &memory.table[@intCast(o.fd)], 0, .release);
+    o.description.references -= 1;
+    if (o.description.references > 0) return;
+    uncount(o.v, o.description.ino, o.description.generation);
+    clients.freeDescription(o.description, o.entry - 1);
+}
+
+/// One open file description fewer. The last one of an inode without names ends the inode.
+fn uncount(v: *const View, ino: u32, generation: u32) void {
+    const inode = &v.inodes[ino];
+    var count = @atomicLoad(u32, &inode.open_count, .monotonic);
+    // Never below zero, whoever else got it wrong.
+    while (count > 0) {
+        count = @cmpxchgWeak(u32, &inode.open_count, count, count - 1, .seq_cst, .monotonic) orelse break;
+    }
+    // The daemon takes the last name away and then looks at the count: one of both sees the other.
+    if (count == 1 and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) ring.release(v, ino, generation);
+}
+
+/// Closes the descriptor. False: it was not ours any more.
+pub fn close(o: Open) bool {
+    const hold = o.lock() orelse return false;
+    const flags = o.description.flags;
+    clearEntry(o);
+    hold.release();
+    if (flags & keepable != 0) {
+        kept.keep(o.fd, flags & close_on_exec_flag != 0);
+    } else {
+        _ = linux.syscall1(.close, system.word(o.fd));
+        kept.closed(o.fd);
+    }
+    return true;
+}
+
+// In Description.flags, for us alone: the description has one descriptor, whose FD_CLOEXEC is as it was opened.
+const keepable: u32 = 1 << 31;
+const close_on_exec_flag: u32 = @bitCast(linux.O{ .CLOEXEC = true });
+
+/// FD_CLOEXEC of a descriptor is about to be changed.
+pub fn notKeepable(o: Open) void {
+    const hold = o.lock() orelse return;
+    o.description.flags &= ~keepable;
+    hold.release();
+}
+
+// Duplicating.
+
+/// F_DUPFD or F_DUPFD_CLOEXEC: a descriptor at or above `lowest` that shares the description, or a negative errno. Null: it is
+/// to be a real one, and so is `o` now.
+pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
+    const hold = o.lock() orelse return null;
+    kept.drop();
+    const result = linux.fcntl(o.fd, command, lowest);
+    if (linux.errno(result) != .SUCCESS) {
+        hold.release();
+        return -@as(c_int, @intFromEnum(linux.errno(result)));
+    }
+    const fd: c_int = @intCast(result);
+    if (mustBeReal(fd)) {
+        _ = linux.syscall1(.close, result);
+        hold.release();
+        materializeOpen(o);
+        return null;
+    }
+    o.description.references += 1;
+    o.description.flags &= ~keepable;
+    setEntry(fd, o.entry);
+    hold.release();
+    return fd;
+}
+
+/// dup3(2), where one of both is a descriptor of ours: 0 or a negative errno. Null: neither is one any more.
+pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
+    if (placeholder.is(to)) placeholder.yield();
+    while (true) {
+        const source = find(from);
+        if (source) |o| if (mustBeReal(to)) {
+            materializeOpen(o);
+            if (find(from) != null) return -@as(c_int, @intFromEnum(linux.E.BADF));
+            continue;
+        };
+        const target = find(to);
+        if (source == null and target == null) return null;
+        const holds = lockBoth(source, target) orelse continue;
+        defer for (holds) |hold| hold.release();
+        const result = linux.dup3(from, to, flags);
+        if (linux.errno(result) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.errno(result)));
+        if (source) |o| {
+            o.description.references += 1;
+            o.description.flags &= ~keepable;
+        }
+        if (target) |o| clearEntry(o);
+        if (source) |o| setEntry(to, o.entry);
+        return 0;
+    }
+}
+
+fn lockBoth(a: ?Open, b: ?Open) ?[2]Hold {
+    const none: Hold = .{ .word = null };
+    var holds: [2]Hold = .{ none, none };
+    const in_order = (if (a) |o| o.entry else 0) <= (if (b) |o| o.entry else 0);
+    const first, const second = if (in_order) .{ a, b } else .{ b, a };
+    if (first) |o| holds[0] = o.lock() orelse return null;
+    if (second) |o| holds[1] = o.lock() orelse {
+        holds[0].release();
+        return null;
+    };
+    return holds;
+}
+
+// Materializing.
+
+/// The descriptor, and all that share its description, become the real file of the mount at the same offset. Nothing
+/// happens to others. When it cannot be done (the file is beyond the caller's rights by now), the placeholder stays, and
+/// the kernel answers EBADF.
+pub inline fn materialize(fd: c_int) void {
+    if (find(fd)) |o| materializeOpen(o);
+}
+
+pub noinline fn materializeOpen(o: Open) void {
+    const hold = o.lock() orelse return;
+    defer hold.release();
+    const real = openReal(o);
+    if (real < 0) return;
+    defer _ = linux.syscall1(.close, system.word(real));
+    const others = o.description.references - 1;
+    replace(o, real);
+    if (others == 0) return;
+    for (0..end()) |number| {
+        if (@atomicLoad(u32, &memory.table[number], .monotonic) != o.entry) continue;
+        replace(.{ .v = o.v, .fd = @intCast(number), .entry = o.entry, .description = o.description }, real);
+    }
+}
+
+fn replace(o: Open, real: c_int) void {
+    const descriptor_flags = linux.fcntl(o.fd, linux.F.GETFD, 0);
+    // One that was closed by a way the library does not see stays closed.
+    if (linux.errno(descriptor_flags) == .SUCCESS) {
+        const flags: linux.O = .{ .CLOEXEC = descriptor_flags & linux.FD_CLOEXEC != 0 };
+        _ = linux.dup3(real, o.fd, @bitCast(flags));
+    }
+    clearEntry(o);
+}
+
+/// A descriptor of the real file, at the description's offset; negative: it cannot be had.
+pub fn openReal(o: Open) c_int {
+    const d = o.description;
+    const what: reopen.What = .{
+        .ino = d.ino,
+        .generation = d.generation,
+        .parent = d.parent,
+        .dentry = d.dentry,
+        .flags = d.flags,
+        .is_directory = o.isDirectory(),
+    };
+    var real = reopen.open(o.v, what);
+    if (real == -@as(c_int, @intFromEnum(linux.E.MFILE)) and placeholder.close()) real = reopen.open(o.v, what);
+    if (real < 0 or d.offset == 0) return real;
+    if (what.is_directory) lookAtStart(real);
+    _ = linux.lseek(real, @intCast(d.offset), linux.SEEK.SET);
+    return real;
+}
+
+/// The kernel finds out only at the start of a directory that the listing in its cache is out of date.
+fn lookAtStart(directory: c_int) void {
+    var bytes: [512]u8 align(8) = undefined;
+    _ = linux.getdents64(directory, &bytes, bytes.len);
+}
+
+/// Every descriptor, or those that a program started by exec would inherit.
+pub fn materializeAll(which: enum { all, inherited }) void {
+    kept.drop();
+    for (0..end()) |number| {
+        const open = find(@intCast(number)) orelse continue;
+        if (which == .inherited and linux.fcntl(open.fd, linux.F.GETFD, 0) & linux.FD_CLOEXEC != 0) continue;
+        materializeOpen(open);
+    }
+}
+
+/// Every descriptor of the inode.
+pub fn materializeInode(ino: u32) void {
+    for (0..end()) |number| {
+        const open = find(@intCast(number)) orelse continue;
+        if (open.ino() == ino) materializeOpen(open);
+    }
+}
+
+/// /proc/self/fd/N, /dev/fd/N and the like lead to what the descriptor is for the kernel: it has to be the real thing.
+pub inline fn materializeNamed(path: [*:0]const u8) void {
+    if (any() and path[0] == '/') materializeNumber(path);
+}
+
+noinline fn materializeNumber(path: [*:0]const u8) void {
+    const text = std.mem.span(path);
+    if (!std.mem.startsWith(u8, text, "/proc/") and !std.mem.startsWith(u8, text, "/dev/fd/")) return;
+    const slash = std.mem.lastIndexOfScalar(u8, text, '/') orelse return;
+    materialize(std.fmt.parseInt(u16, text[slash + 1 ..], 10) catch return);
+}
+
+// Being copied.
+
+var stopped = false;
+
+/// The process is about to be copied: nothing of ours is open, nor will be until `openGate`.
+pub fn closeGate() void {
+    _ = @atomicRmw(u32, &memory.closed_gates, .Add, 1, .seq_cst);
+    // An open takes microseconds. One that this thread interrupted to run a signal handler goes on only afterwards.
+    for (0..yields_before_sleep) |_| {
+        if (!clients.hasClaims()) break;
+        _ = linux.syscall0(.sched_yield);
+    }
+    materializeAll(.all);
+}
+
+pub fn openGate() void {
+    _ = @atomicRmw(u32, &memory.closed_gates, .Sub, 1, .seq_cst);
+}
+
+/// From now on everything is real: the kernel will be given descriptors where the library does not see it.
+pub fn stop() void {
+    @atomicStore(bool, &stopped, true, .seq_cst);
+    closeGate();
+    openGate();
+}
+
+/// The process takes record locks of this file: fcntl(2) takes them back when any of its descriptors of the file is closed,
+/// so the kernel has to see them all.
+pub fn stopForLocks(fd: c_int) void {
+    const v = region.view() orelse return;
+    const file = system.fstat(fd) orelse return;
+    if (file.dev == v.device) stop();
+}

@@ -1,0 +1,186 @@
+//! Whether a path lies on the mount, and from which directory there it is walked.
+//!
+//! Told by its text alone, so that other paths cost next to nothing: an absolute path by the mount's own, a relative
+//! one by the working directory or the descriptor it starts from. What reaches the mount otherwise (a link from
+//! elsewhere, "..") goes through the kernel.
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const counters = @import("counters.zig");
+const descriptors = @import("descriptors.zig");
+const next = @import("next.zig");
+const region = @import("region.zig");
+const system = @import("system.zig");
+
+pub const Start = union(enum) {
+    /// The directory and what remains of the path from there, perhaps with slashes before it.
+    inside: struct { ino: u32, rest: [*:0]const u8 },
+    kernel: counters.Reason,
+};
+
+/// Paths may mean something else than when the region was attached, or looking at them is not allowed any more.
+var off = false;
+
+/// Everything is left to the kernel from now on, while what is open can still be found there.
+pub fn turnOff() void {
+    @atomicStore(bool, &off, true, .seq_cst);
+    descriptors.stop();
+}
+
+pub inline fn start(dirfd: c_int, path: [*:0]const u8) Start {
+    // No pointer, and nothing that may be looked at: the kernel says EFAULT.
+    if (@intFromPtr(path) < layout.page_bytes) return .{ .kernel = .arguments };
+    if (@atomicLoad(bool, &off, .monotonic)) return .{ .kernel = .not_attached };
+    return if (path[0] == '/') fromRoot(path) else fromDirectory(dirfd, path);
+}
+
+fn fromRoot(path: [*:0]const u8) Start {
+    const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
+    const rest = below(path, configuration.mount) orelse return .{ .kernel = .other_path };
+    return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
+}
+
+/// As `start` for an absolute path that a link on the mount leads to.
+pub fn fromLink(path: [*:0]const u8) Start {
+    return fromRoot(path);
+}
+
+fn fromDirectory(dirfd: c_int, path: [*:0]const u8) Start {
+    if (dirfd != system.at_fdcwd) {
+        const ino = descriptors.inodeOf(dirfd) orelse return .{ .kernel = .other_descriptor };
+        return .{ .inside = .{ .ino = ino, .rest = path } };
+    }
+    const at = workingDirectory();
+    switch (at.kind) {
+        .unknown, .elsewhere => return .{ .kernel = .other_path },
+        .above => {
+            const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
+            const rest = below(path, configuration.mount[at.value..]) orelse return .{ .kernel = .other_path };
+            return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
+        },
+        .inside => return .{ .inside = .{ .ino = at.value, .rest = path } },
+    }
+}
+
+/// What remains of `path` behind `prefix`, or null when it does not lead there. Slashes may be repeated and "." put
+/// in between; a ".." is followed by nobody but the kernel.
+fn below(path: [*:0]const u8, prefix: []const u8) ?[*:0]const u8 {
+    var at = path;
+    var done: usize = 0;
+    while (done < prefix.len) {
+        if (prefix[done] == '/') done += 1;
+        while (at[0] == '/' or (at[0] == '.' and at[1] == '/')) at += 1;
+        while (done < prefix.len and prefix[done] != '/') : (done += 1) {
+            if (at[0] != prefix[done]) return null;
+            at += 1;
+        }
+        if (at[0] != '/' and at[0] != 0) return null;
+    }
+    return at;
+}
+
+const WorkingDirectory = packed struct(u64) {
+    kind: enum(u32) {
+        unknown,
+        /// Not on the mount and not above it.
+        elsewhere,
+        /// Above it: `value` is where the rest starts in the mount's path.
+        above,
+        /// `value` is its inode number.
+        inside,
+    },
+    value: u32,
+};
+
+var working_directory: u64 = 0;
+/// Changes of the working directory: what was learnt before one does not count.
+var working_directory_changes: u32 = 0;
+
+inline fn workingDirectory() WorkingDirectory {
+    const known: WorkingDirectory = @bitCast(@atomicLoad(u64, &working_directory, .acquire));
+    return if (known.kind != .unknown) known else learnWorkingDirectory();
+}
+
+noinline fn learnWorkingDirectory() WorkingDirectory {
+    const changes = @atomicLoad(u32, &working_directory_changes, .acquire);
+    const learnt = askWorkingDirectory();
+    if (@atomicLoad(u32, &working_directory_changes, .acquire) == changes) {
+        @atomicStore(u64, &working_directory, @bitCast(learnt), .release);
+        // A change between the two lines above has to win.
+        if (@atomicLoad(u32, &working_directory_changes, .seq_cst) != changes) forgetWorkingDirectory();
+    }
+    return learnt;
+}
+
+fn askWorkingDirectory() WorkingDirectory {
+    const elsewhere: WorkingDirectory = .{ .kind = .elsewhere, .value = 0 };
+    const configuration = region.configuration() orelse return elsewhere;
+    const mount = configuration.mount;
+    var buffer: [4096]u8 = undefined;
+    const length = linux.getcwd(&buffer, buffer.len);
+    if (linux.errno(length) != .SUCCESS) return elsewhere;
+    const path = buffer[0 .. length - 1];
+    if (path.len == 1) return .{ .kind = .above, .value = 0 };
+    if (startsWithDirectory(path, mount)) {
+        const v = region.attach() orelse return elsewhere;
+        const found = system.stat(".") orelse return elsewhere;
+        if (found.dev != v.device) return elsewhere;
+        return .{ .kind = .inside, .value = @intCast(found.ino) };
+    }
+    return if (startsWithDirectory(mount, path)) .{ .kind = .above, .value = @intCast(path.len) } else elsewhere;
+}
+
+fn startsWithDirectory(path: []const u8, directory: []const u8) bool {
+    return std.mem.startsWith(u8, path, directory) and (path.len == directory.len or path[directory.len] == '/');
+}
+
+fn forgetWorkingDirectory() void {
+    @atomicStore(u64, &working_directory, 0, .release);
+}
+
+/// Before and after a change.
+fn workingDirectoryChanges() void {
+    _ = @atomicRmw(u32, &working_directory_changes, .Add, 1, .seq_cst);
+    forgetWorkingDirectory();
+}
+
+fn chdir(path: [*:0]const u8) callconv(.c) c_int {
+    workingDirectoryChanges();
+    defer workingDirectoryChanges();
+    counters.kernel(.chdir, .changes);
+    return next.call("chdir", *const fn ([*:0]const u8) callconv(.c) c_int)(path);
+}
+
+fn fchdir(fd: c_int) callconv(.c) c_int {
+    workingDirectoryChanges();
+    defer workingDirectoryChanges();
+    descriptors.materialize(fd);
+    counters.kernel(.chdir, .changes);
+    return next.call("fchdir", *const fn (c_int) callconv(.c) c_int)(fd);
+}
+
+/// Calls after which a path may lead somewhere else than before, in ways that are not followed here.
+fn Elsewhere(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
+            turnOff();
+            return next.call(name, *const fn (usize, usize, usize, usize, usize) callconv(.c) c_int)(a, b, c, d, e);
+        }
+    };
+}
+
+const pr_set_seccomp = 22;
+
+/// A process that limits its system calls to those it makes itself would be killed for one of ours (seccomp(2)).
+fn prctl(option: c_int, a: usize, b: usize, c: usize, d: usize) callconv(.c) c_int {
+    if (option == pr_set_seccomp) turnOff();
+    return next.call("prctl", *const fn (c_int, usize, usize, usize, usize) callconv(.c) c_int)(option, a, b, c, d);
+}
+
+comptime {
+    @export(&chdir, .{ .name = "chdir" });
+    @export(&fchdir, .{ .name = "fchdir" });
+    for (.{ "chroot", "mount", "umount", "umount2", "unshare", "setns" }) |name| @export(&Elsewhere(name).call, .{ .name = name });
+    @export(&prctl, .{ .name = "prctl" });
+}

@@ -1,0 +1,81 @@
+//! The placeholder: what descriptors of ours are for the kernel. It is a symbolic link opened as such, so that every call that
+//! the library does not know of fails with EBADF, and opening it again through /proc/self/fd with ELOOP, instead
+//! of reaching a wrong file. The process keeps one at a high number and duplicates it.
+
+const std = @import("std");
+const linux = std.os.linux;
+const system = @import("system.zig");
+
+const link = "/proc/self";
+/// The last one of the usual limit: out of the way of programs, which count descriptors, and no burden for fork(2).
+const number_max = 1023;
+const f_dupfd_cloexec = 1030;
+const rlimit_nofile = 7;
+
+var number: c_int = -1;
+
+pub fn get() c_int {
+    return @atomicLoad(c_int, &number, .monotonic);
+}
+
+pub inline fn is(fd: c_int) bool {
+    return fd >= 0 and fd == get();
+}
+
+/// The lowest free descriptor, or a negative errno.
+pub fn duplicate(close_on_exec: bool) c_int {
+    const command: i32 = if (close_on_exec) f_dupfd_cloexec else linux.F.DUPFD;
+    for (0..2) |_| {
+        const result = linux.fcntl(get(), command, 0);
+        switch (linux.errno(result)) {
+            .SUCCESS => return @intCast(result),
+            // There was none yet, or the program closed it, by a way the library does not see.
+            .BADF => if (!open()) break,
+            .MFILE => return giveAway(close_on_exec) orelse break,
+            else => |e| return -@as(c_int, @intFromEnum(e)),
+        }
+    }
+    return -@as(c_int, @intFromEnum(linux.E.MFILE));
+}
+
+/// For the program the placeholder's own number is free, and now it is the lowest one.
+fn giveAway(close_on_exec: bool) ?c_int {
+    const fd = @atomicRmw(c_int, &number, .Xchg, -1, .monotonic);
+    if (fd < 0) return null;
+    _ = linux.fcntl(fd, linux.F.SETFD, @intFromBool(close_on_exec));
+    return fd;
+}
+
+noinline fn open() bool {
+    const flags: linux.O = .{ .PATH = true, .NOFOLLOW = true, .CLOEXEC = true };
+    const low = linux.open(link, flags, 0);
+    if (linux.errno(low) != .SUCCESS) return false;
+    defer _ = linux.syscall1(.close, low);
+    return place(@intCast(low));
+}
+
+fn place(from: c_int) bool {
+    var limit: [2]u64 = .{ number_max + 1, 0 };
+    _ = linux.syscall4(.prlimit64, 0, rlimit_nofile, 0, @intFromPtr(&limit));
+    const last = @min(limit[0] -| 1, number_max);
+    for ([_]u64{ last, last / 2, 3 }) |lowest| {
+        const high = linux.fcntl(from, f_dupfd_cloexec, lowest);
+        if (linux.errno(high) != .SUCCESS) continue;
+        @atomicStore(c_int, &number, @intCast(high), .monotonic);
+        return true;
+    }
+    return false;
+}
+
+/// The program wants the number for itself, as the target of dup2(2).
+pub fn yield() void {
+    const old = get();
+    if (!place(old)) @atomicStore(c_int, &number, -1, .monotonic);
+    _ = linux.syscall1(.close, system.word(old));
+}
+
+/// Makes room for one descriptor: the placeholder is opened again when it is needed.
+pub fn close() bool {
+    const old = @atomicRmw(c_int, &number, .Xchg, -1, .monotonic);
+    return old >= 0 and linux.syscall1(.close, system.word(old)) == 0;
+}

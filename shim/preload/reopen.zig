@@ -1,0 +1,112 @@
+//! Opens the real file of the mount for an inode that this process has open: by its path while it has one, else by a name
+//! that only the library knows (src/ops/lookup.ts).
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const data = @import("data.zig");
+const dentries = @import("dentries.zig");
+const region = @import("region.zig");
+const system = @import("system.zig");
+
+const View = region.View;
+
+pub const What = struct {
+    ino: u32,
+    generation: u32,
+    /// Where it was found.
+    parent: u32,
+    dentry: u32,
+    /// As given to open(2).
+    flags: u32,
+    is_directory: bool,
+};
+
+/// A descriptor that is closed on exec, or a negative errno.
+pub fn open(v: *const View, what: What) c_int {
+    var buffer: [path_bytes_max]u8 = undefined;
+    if (pathOf(v, &buffer, what)) |path| {
+        const fd = openPath(v, path, what);
+        if (fd != no_entry) return fd;
+    }
+    // A removed directory has no hidden name: nobody could say what ".." is there.
+    return openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
+}
+
+const no_entry = -@as(c_int, @intFromEnum(linux.E.NOENT));
+const path_bytes_max = 4096;
+/// A second and more, when the daemon has to wait for the processor in the middle of a change: nothing else leads to a directory.
+const rounds_max = 10_000;
+const access_mask: u32 = 3;
+/// Of open(2)'s flags, those that describe the open file; the others were done with when it was opened.
+const kept_flags: linux.O = .{ .APPEND = true, .NONBLOCK = true, .NOATIME = true, .DIRECTORY = true, .NOFOLLOW = true, .DSYNC = true, .SYNC = true };
+
+fn openPath(v: *const View, path: [:0]const u8, what: What) c_int {
+    // Not blocking, in case that by now a FIFO has the name.
+    const always: linux.O = .{ .CLOEXEC = true, .NOCTTY = true, .NONBLOCK = true };
+    const kept = what.flags & (access_mask | @as(u32, @bitCast(kept_flags)));
+    const flags = kept | @as(u32, @bitCast(always));
+    const result = while (true) {
+        const attempt = linux.syscall3(.open, @intFromPtr(path.ptr), flags, 0);
+        if (linux.errno(attempt) != .INTR) break attempt;
+    };
+    switch (linux.errno(result)) {
+        .SUCCESS => {},
+        // Something else has the name by now.
+        .NOTDIR, .LOOP, .NXIO => return no_entry,
+        else => |e| return -@as(c_int, @intFromEnum(e)),
+    }
+    const fd: c_int = @intCast(result);
+    // The inode is ours as long as it is open: its number is nobody else's.
+    if (system.fstat(fd)) |now| if (now.ino == what.ino and now.dev == v.device) {
+        _ = linux.fcntl(fd, linux.F.SETFL, kept);
+        return fd;
+    };
+    _ = linux.syscall1(.close, system.word(fd));
+    return no_entry;
+}
+
+fn hiddenPath(v: *const View, buffer: []u8, what: What) ?[:0]const u8 {
+    const configuration = region.configuration() orelse return null;
+    return std.fmt.bufPrintSentinel(buffer, "/{s}/.btfuse-{d}-{d}-{x:0>16}", .{ configuration.mount, what.ino, what.generation, v.super.generation }, 0) catch null;
+}
+
+/// The path by which the inode was opened, if it still leads there; built from its end.
+fn pathOf(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?[:0]const u8 {
+    for (0..rounds_max) |_| {
+        const seq = data.beginPatiently(&v.super.namespace_seq) orelse continue;
+        const start = build(v, buffer, what);
+        if (!region.unchanged(&v.super.namespace_seq, seq)) continue;
+        return if (start) |at| buffer[at .. buffer.len - 1 :0] else null;
+    }
+    return null;
+}
+
+/// Where the path starts in the buffer, which it fills to the end.
+fn build(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?usize {
+    const configuration = region.configuration() orelse return null;
+    var start: usize = buffer.len - 1;
+    buffer[start] = 0;
+    var ino = what.ino;
+    var slot = what.dentry;
+    if (what.is_directory) slot = (region.inode(v, ino) orelse return null).dentry;
+    while (ino != layout.root_ino) {
+        const dentry = region.dentry(v, slot) orelse return null;
+        if (dentry.kind != layout.slot_kind_dentry or dentry.ino != ino) return null;
+        const length = dentry.name_length;
+        if (length == 0 or length > layout.name_bytes_max or length + 1 > start) return null;
+        start -= length;
+        if (!dentries.copyName(v, dentry, buffer[start..][0..length])) return null;
+        start -= 1;
+        buffer[start] = '/';
+        ino = dentry.parent;
+        slot = (region.inode(v, ino) orelse return null).dentry;
+    }
+    const mount = configuration.mount;
+    if (mount.len + 1 > start) return null;
+    start -= mount.len;
+    @memcpy(buffer[start..][0..mount.len], mount);
+    start -= 1;
+    buffer[start] = '/';
+    return start;
+}

@@ -1,0 +1,90 @@
+//! The client's end of the request ring: a request is written into a slot, the daemon answers it in the same slot.
+//!
+//! A slot goes free → claimed (by a client) → ready (filled in) → done (by the daemon) → free (by the client).
+//! No lock is held meanwhile: a signal handler may make a request of its own while its thread waits for another.
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const clients = @import("clients.zig");
+const descriptors = @import("descriptors.zig");
+const region = @import("region.zig");
+
+/// While the daemon is awake an answer takes less than a microsecond: waiting for it in the kernel would take longer.
+const spins_max = 2000;
+/// How often it is asked whether the daemon still lives.
+const check_nanoseconds = 100_000_000;
+/// Ten seconds: a daemon that lives answers sooner.
+const checks_max = 100;
+
+/// An inode was read: its access time follows the rules of the mount. False when the ring cannot be used.
+pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
+    return request(v, layout.ring_accessed, &.{ ino, generation }) != null;
+}
+
+/// Nobody has the inode open any more, and it has no names.
+pub fn release(v: *const region.View, ino: u32, generation: u32) void {
+    _ = request(v, layout.ring_release, &.{ ino, generation });
+}
+
+/// The result of a request (0 or more, or a negative errno); null when the daemon cannot be asked.
+pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i32 {
+    const slot = claim(v) orelse return null;
+    slot.client = clients.number();
+    slot.operation = operation;
+    slot.bytes_length = 0;
+    @memcpy(slot.arguments[0..arguments.len], arguments);
+    @atomicStore(u32, &slot.waiting, 0, .monotonic);
+    @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
+    ring(v, slot);
+    if (!wait(v, slot)) return null;
+    const result = slot.result;
+    @atomicStore(u32, &slot.state, layout.ring_free, .release);
+    return result;
+}
+
+/// Another slot for each thread to start at, so that threads do not meet.
+fn claim(v: *const region.View) ?*layout.RingSlot {
+    if (region.ended(v)) return null;
+    const first = descriptors.threadWord() *% 0x9e37_79b1 >> 26;
+    for (0..layout.ring_slot_count) |i| {
+        const slot = &v.ring[(first + i) % layout.ring_slot_count];
+        if (@cmpxchgStrong(u32, &slot.state, layout.ring_free, layout.ring_claimed, .acquire, .monotonic) == null) return slot;
+    }
+    return null;
+}
+
+fn ring(v: *const region.View, slot: *layout.RingSlot) void {
+    const number: u32 = @intCast((@intFromPtr(slot) - @intFromPtr(v.ring)) / @sizeOf(layout.RingSlot));
+    const bit = @as(u32, 1) << @intCast(number % 32);
+    _ = @atomicRmw(u32, &v.super.ring_ready[number / 32], .Or, bit, .seq_cst);
+    _ = @atomicRmw(u32, &v.super.write_index, .Add, 1, .seq_cst);
+    if (@atomicLoad(u32, &v.super.ring_sleeping, .seq_cst) != 0) _ = linux.syscall3(.futex, @intFromPtr(&v.super.write_index), futex_wake, 1);
+}
+
+/// Until the answer is there. False: the daemon is gone, and the slot with it.
+fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
+    if (@atomicLoad(u32, &v.super.ring_sleeping, .monotonic) == 0) {
+        for (0..spins_max) |_| {
+            if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
+            std.atomic.spinLoopHint();
+        }
+    }
+    @atomicStore(u32, &slot.waiting, 1, .seq_cst);
+    for (0..checks_max) |_| {
+        if (@atomicLoad(u32, &slot.state, .seq_cst) == layout.ring_done) return true;
+        const limit: linux.timespec = .{ .sec = 0, .nsec = check_nanoseconds };
+        const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.ring_ready, @intFromPtr(&limit));
+        if (linux.errno(result) == .TIMEDOUT and isOver(v)) break;
+    }
+    return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
+}
+
+/// The mount has ended, or the daemon has died without a word.
+fn isOver(v: *const region.View) bool {
+    return region.ended(v) or linux.errno(linux.kill(@intCast(v.super.owner_pid), @enumFromInt(0))) == .SRCH;
+}
+
+// The words are shared between processes: not FUTEX_PRIVATE_FLAG.
+const futex_wait = 0;
+const futex_wake = 1;

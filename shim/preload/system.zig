@@ -1,0 +1,44 @@
+//! System calls the library makes for itself: straight to the kernel, never through libc's names, which are its own.
+
+const std = @import("std");
+const linux = std.os.linux;
+
+pub const at_fdcwd: c_int = -100;
+
+pub const Timespec = extern struct { sec: i64, nsec: i64 };
+
+/// struct stat of x86-64, the kernel's and glibc's.
+pub const Stat = extern struct {
+    dev: u64,
+    ino: u64,
+    nlink: u64,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    reserved_0: u32 = 0,
+    rdev: u64,
+    size: i64,
+    blksize: i64,
+    blocks: i64,
+    atim: Timespec,
+    mtim: Timespec,
+    ctim: Timespec,
+    reserved_1: [3]i64 = @splat(0),
+};
+
+/// The attributes of what the path leads to; null on any error.
+pub fn stat(path: [*:0]const u8) ?Stat {
+    var result: Stat = undefined;
+    const code = linux.syscall4(.fstatat64, word(at_fdcwd), @intFromPtr(path), @intFromPtr(&result), 0);
+    return if (code == 0) result else null;
+}
+
+pub fn fstat(fd: c_int) ?Stat {
+    var result: Stat = undefined;
+    return if (linux.syscall2(.fstat, word(fd), @intFromPtr(&result)) == 0) result else null;
+}
+
+/// A signed argument in a register.
+pub fn word(value: c_int) usize {
+    return @bitCast(@as(isize, value));
+}

@@ -1,0 +1,327 @@
+//! Walking a path on the mount without locks and without the kernel, by the kernel's rules: path_resolution(7).
+//!
+//! A walk reads buckets, dentries and inodes while the daemon may change them, checks every number it follows, and
+//! counts only when the namespace's sequence word is the same afterwards as before. What it cannot decide, and
+//! everything that leaves the mount, is the kernel's.
+
+const std = @import("std");
+const layout = @import("layout");
+const clients = @import("clients.zig");
+const counters = @import("counters.zig");
+const credentials = @import("credentials.zig");
+const next = @import("next.zig");
+const paths = @import("paths.zig");
+const region = @import("region.zig");
+const ring = @import("ring.zig");
+const system = @import("system.zig");
+const View = region.View;
+const E = next.E;
+
+pub const Place = struct {
+    ino: u32,
+    generation: u32,
+    /// The directory it is in and its name there; of a path that ends in "." or "..", and of the mount's root, what the
+    /// directory itself says of its place.
+    parent: u32,
+    dentry: u32,
+    /// Superblock.namespace_seq for which all this was true.
+    namespace_seq: u32,
+};
+
+pub const Answer = union(enum) { place: Place, errno: E, kernel: counters.Reason };
+
+pub const How = struct {
+    /// Whether a link at the end of the path is followed (without a slash behind it, which always does).
+    follow_last: bool = true,
+    /// AT_EMPTY_PATH: an empty path is the directory (or file) it starts from.
+    allow_empty: bool = false,
+};
+
+const path_bytes_max = 4096;
+const links_max = 40;
+/// Chains are two names long when the table is full; longer than this is a chain that is being changed.
+const chain_max = 4096;
+
+pub const s_ifmt = 0o170000;
+pub const s_ifdir = 0o040000;
+pub const s_ifreg = 0o100000;
+pub const s_iflnk = 0o120000;
+
+pub noinline fn at(dirfd: c_int, path: [*:0]const u8, how: How) Answer {
+    const start = switch (paths.start(dirfd, path)) {
+        .inside => |inside| inside,
+        .kernel => |reason| return .{ .kernel = reason },
+    };
+    const v = region.attach() orelse return .{ .kernel = .not_attached };
+    const own = credentials.get(v) orelse return .{ .kernel = .other_user };
+    if (path[0] == 0 and !how.allow_empty) return .{ .errno = .NOENT };
+    const seq = &v.super.namespace_seq;
+    for (0..region.rounds_max) |_| {
+        if (region.ended(v)) return .{ .kernel = .not_attached };
+        const before = region.begin(seq) orelse break;
+        var walk: Walk = .{ .v = v, .own = own, .how = how, .ino = start.ino, .rest = start.rest };
+        var answer = walk.run();
+        if (answer == .kernel) return answer;
+        if (!region.unchanged(seq, before)) continue;
+        if (walk.isTooLong(path, answer == .place)) return .{ .errno = .NAMETOOLONG };
+        if (answer == .place) answer.place.namespace_seq = before;
+        return answer;
+    }
+    return .{ .kernel = .busy };
+}
+
+const Walk = struct {
+    v: *const View,
+    own: *const credentials.Credentials,
+    how: How,
+    /// Where it has come to, and the name there that led to it (0, 0: none did).
+    ino: u32,
+    parent: u32 = 0,
+    dentry: u32 = 0,
+    /// What remains of the path, perhaps with slashes before it.
+    rest: [*:0]const u8,
+    link_count: u32 = 0,
+    /// The targets of links, put before what remained of the path; set with the first link.
+    text: ?*LinkText = null,
+
+    fn run(w: *Walk) Answer {
+        while (true) {
+            const inode = region.inode(w.v, w.ino) orelse return .{ .kernel = .busy };
+            const is_directory = inode.mode & s_ifmt == s_ifdir;
+            const name = afterSlashes(w.rest);
+            if (name[0] == 0) {
+                if (name != w.rest and !is_directory) return .{ .errno = .NOTDIR };
+                w.rest = name;
+                return w.arrive(inode);
+            }
+            if (!is_directory) return .{ .errno = .NOTDIR };
+            const may_search = w.own.effective.override or (permits(inode, w.own, w.own.effective, 1) orelse return .{ .kernel = .access_list });
+            if (!may_search) return .{ .errno = .ACCES };
+            const length = componentLength(name);
+            w.rest = name + length;
+            if (name[0] == '.' and length <= 2 and (length == 1 or name[1] == '.')) {
+                if (length == 2) {
+                    if (w.ino == layout.root_ino) return .{ .kernel = .leaves_mount };
+                    if (inode.nlink == 0) return .{ .kernel = .removed };
+                    w.ino = inode.parent_ino;
+                }
+                w.dentry = 0;
+                continue;
+            }
+            if (length > layout.name_bytes_max) return .{ .errno = .NAMETOOLONG };
+            const slot = find(w.v, w.ino, name[0..length]) orelse return .{ .kernel = .busy };
+            if (slot == 0) return missing(name[0..length]);
+            const child = w.v.dentries[slot].ino;
+            const child_inode = region.inode(w.v, child) orelse return .{ .kernel = .busy };
+            if (child_inode.mode & s_ifmt == s_iflnk and (w.rest[0] == '/' or w.how.follow_last)) {
+                if (w.refuses(inode, child, child_inode)) |answer| return answer;
+                if (w.text) |text| {
+                    if (w.expand(text, child_inode)) |answer| return answer;
+                    continue;
+                }
+                return w.runWithText(child_inode);
+            }
+            w.parent = w.ino;
+            w.dentry = slot;
+            w.ino = child;
+        }
+    }
+
+    fn arrive(w: *Walk, inode: *volatile layout.Inode) Answer {
+        const named = w.dentry != 0;
+        return .{ .place = .{
+            .ino = w.ino,
+            .generation = inode.generation,
+            .parent = if (named) w.parent else inode.parent_ino,
+            .dentry = if (named) w.dentry else inode.dentry,
+            .namespace_seq = 0,
+        } };
+    }
+
+    /// Why a link is not followed from here.
+    noinline fn refuses(w: *Walk, directory: *volatile layout.Inode, link: u32, inode: *volatile layout.Inode) ?Answer {
+        w.link_count += 1;
+        if (w.link_count > links_max) return .{ .errno = .LOOP };
+        // The system may be set to protect links in such directories (proc_sys_fs(5), protected_symlinks).
+        const shared = directory.mode & 0o1002 == 0o1002;
+        if (shared and inode.uid != w.own.uid and inode.uid != directory.uid) return .{ .kernel = .mount_flags };
+        return if (noteAccess(w.v, link, inode)) null else .{ .kernel = .access_time };
+    }
+
+    /// Links are rare and their text is large: most walks do without it on their stack.
+    noinline fn runWithText(w: *Walk, link: *volatile layout.Inode) Answer {
+        var text: LinkText = undefined;
+        const remaining = std.mem.span(w.rest);
+        if (remaining.len >= text.len) return .{ .kernel = .arguments };
+        w.rest = text[text.len - remaining.len ..];
+        @memcpy(text[text.len - remaining.len ..], remaining);
+        text[text.len] = 0;
+        w.text = &text;
+        return w.expand(&text, link) orelse w.run();
+    }
+
+    /// Puts the link's target before the rest of the path; an answer when the walk ends with it.
+    noinline fn expand(w: *Walk, text: *LinkText, link: *volatile layout.Inode) ?Answer {
+        const room = @intFromPtr(w.rest) - @intFromPtr(text);
+        const length = link.size;
+        if (length == 0 or length > room) return .{ .kernel = .arguments };
+        const target = text[room - @as(usize, @intCast(length)) .. room];
+        if (!copyTarget(w.v, link, target)) return .{ .kernel = .busy };
+        w.rest = text[room - target.len ..];
+        w.dentry = 0;
+        if (target[0] != '/') return null;
+        switch (paths.fromLink(w.rest)) {
+            .kernel => return .{ .kernel = .leaves_mount },
+            .inside => |inside| {
+                w.ino = inside.ino;
+                w.rest = inside.rest;
+                return null;
+            },
+        }
+    }
+
+    /// getname(9): a path as long as this is refused before anything else. Looked at last, because a walk that arrived
+    /// has read the path to its end.
+    fn isTooLong(w: *const Walk, path: [*:0]const u8, arrived: bool) bool {
+        if (arrived and w.link_count == 0) return @intFromPtr(w.rest) - @intFromPtr(path) >= path_bytes_max;
+        for (path[0..path_bytes_max]) |byte| if (byte == 0) return false;
+        return true;
+    }
+};
+
+/// A path that does not fit with the links in it is left to the kernel.
+const LinkText = [path_bytes_max + 1023:0]u8;
+
+fn afterSlashes(path: [*:0]const u8) [*:0]const u8 {
+    var at_byte = path;
+    while (at_byte[0] == '/') at_byte += 1;
+    return at_byte;
+}
+
+fn componentLength(name: [*:0]const u8) usize {
+    var length: usize = 0;
+    while (name[length] != 0 and name[length] != '/') length += 1;
+    return length;
+}
+
+/// No such name; but some names, which no listing shows, the daemon makes up when it is asked (see reopen.zig).
+fn missing(name: []const u8) Answer {
+    return if (std.mem.startsWith(u8, name, ".btfuse-")) .{ .kernel = .special_file } else .{ .errno = .NOENT };
+}
+
+/// As DentryHash.hash (src/core/dentry_hash.ts), bit for bit.
+fn hash(seed: u32, parent: u32, name: []const u8) u32 {
+    var h = (parent ^ seed) *% 0x9e3779b1 ^ @as(u32, @intCast(name.len));
+    for (name) |byte| h = (h ^ byte) *% 0x01000193;
+    h = (h ^ (h >> 16)) *% 0x85ebca6b;
+    h = (h ^ (h >> 13)) *% 0xc2b2ae35;
+    return h ^ (h >> 16);
+}
+
+/// The name's slot, 0 when there is none, null when what was read makes no sense.
+fn find(v: *const View, parent: u32, name: []const u8) ?u32 {
+    const h = hash(v.hash_seed, parent, name);
+    var slot = v.buckets[h & v.bucket_mask];
+    for (0..chain_max) |_| {
+        if (slot == 0) return 0;
+        const dentry = region.dentry(v, slot) orelse return null;
+        if (dentry.hash == h and dentry.parent == parent and dentry.name_length == name.len and isNamed(v, dentry, name)) return slot;
+        slot = dentry.next;
+    }
+    return null;
+}
+
+fn isNamed(v: *const View, dentry: *volatile layout.Dentry, name: []const u8) bool {
+    const here: *const [64]u8 = @volatileCast(&dentry.name);
+    const length = @min(name.len, here.len);
+    // Names are short, and nearly always this is the one: a plain loop is the fastest.
+    for (here[0..length], name[0..length]) |a, b| if (a != b) return false;
+    return length == name.len or chainEquals(v, dentry.extension, name[length..]);
+}
+
+noinline fn chainEquals(v: *const View, first: u32, bytes: []const u8) bool {
+    var chain: Chain = .{ .v = v, .slot = first, .remaining = bytes.len };
+    var done: usize = 0;
+    while (chain.next()) |piece| : (done += piece.len) {
+        if (!std.mem.eql(u8, piece, bytes[done..][0..piece.len])) return false;
+    }
+    return done == bytes.len;
+}
+
+/// The pieces of a chain of extension slots; fewer than `remaining` bytes when it is broken.
+const Chain = struct {
+    v: *const View,
+    slot: u32,
+    remaining: usize,
+
+    fn next(chain: *Chain) ?[]const u8 {
+        if (chain.remaining == 0) return null;
+        const extension: *volatile layout.Extension = @ptrCast(region.dentry(chain.v, chain.slot) orelse return null);
+        const bytes: *const [120]u8 = @volatileCast(&extension.bytes);
+        const length = @min(chain.remaining, bytes.len);
+        chain.remaining -= length;
+        chain.slot = extension.next;
+        return bytes[0..length];
+    }
+};
+
+/// Copies a link's target, `target.len` bytes; false when they are not there.
+pub fn copyTarget(v: *const View, link: *volatile layout.Inode, target: []u8) bool {
+    if (link.target_slot == 0) {
+        if (target.len > layout.target_inline_bytes) return false;
+        const here: [*]const u8 = @ptrCast(@volatileCast(&link.map_height));
+        @memcpy(target, here[0..target.len]);
+        return true;
+    }
+    var chain: Chain = .{ .v = v, .slot = link.target_slot, .remaining = target.len };
+    var done: usize = 0;
+    while (chain.next()) |piece| : (done += piece.len) @memcpy(target[done..][0..piece.len], piece);
+    return done == target.len;
+}
+
+/// Whether the process may do this with the inode: read 4, write 2, execute or search 1. null: the kernel must say.
+pub fn mayAccess(v: *const View, ino: u32, mask: u3) ?bool {
+    const own = credentials.get(v) orelse return null;
+    const inode = region.inode(v, ino) orelse return null;
+    return permits(inode, own, own.effective, mask);
+}
+
+/// generic_permission(9).
+pub fn permits(inode: *volatile layout.Inode, own: *const credentials.Credentials, capabilities: credentials.Capabilities, mask: u3) ?bool {
+    const mode = inode.mode;
+    const owner = inode.uid == own.uid;
+    // An access list says what it says for everybody but the owner, unless the group bits, its mask, are empty.
+    const listed = !owner and inode.flags & layout.inode_flag_acl_access != 0 and mode & 0o070 != 0;
+    if (!listed) {
+        const shift: u5 = if (owner) 6 else if (own.isMember(inode.gid)) 3 else 0;
+        if (mask & ~(mode >> shift) & 7 == 0) return true;
+    }
+    if (capabilities.override and (mode & s_ifmt == s_ifdir or mask & 1 == 0 or mode & 0o111 != 0)) return true;
+    if (capabilities.read_search and (if (mode & s_ifmt == s_ifdir) mask & 2 == 0 else mask == 4)) return true;
+    return if (listed) null else false;
+}
+
+extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;
+const clock_realtime_coarse = 5;
+const day_seconds = 24 * 60 * 60;
+
+/// A link is being read: its access time follows, where the rules of the mount want that. false: the kernel has to do it,
+/// as for a process that is no client yet, for which one link is not worth becoming one.
+pub fn noteAccess(v: *const View, ino: u32, inode: *volatile layout.Inode) bool {
+    if (!accessTimeIsDue(v, inode)) return true;
+    return clients.number() != 0 and ring.request(v, layout.ring_accessed, &.{ ino, inode.generation }) == 0;
+}
+
+/// Whether reading the inode changes its access time, by the rule of mount(8) "relatime" (as InodeTable.touchAtime).
+fn accessTimeIsDue(v: *const View, inode: *volatile layout.Inode) bool {
+    if (v.super.noatime != 0) return false;
+    const atime: system.Timespec = .{ .sec = @bitCast(inode.atime), .nsec = inode.atime_nsec };
+    if (!isAfter(atime, .{ .sec = @bitCast(inode.mtime), .nsec = inode.mtime_nsec })) return true;
+    if (!isAfter(atime, .{ .sec = @bitCast(inode.ctime), .nsec = inode.ctime_nsec })) return true;
+    var now: system.Timespec = undefined;
+    return clock_gettime(clock_realtime_coarse, &now) != 0 or now.sec -% atime.sec >= day_seconds;
+}
+
+fn isAfter(a: system.Timespec, b: system.Timespec) bool {
+    return a.sec > b.sec or (a.sec == b.sec and a.nsec > b.nsec);
+}

@@ -1,0 +1,234 @@
+/**
+ * The daemon's view of clients: processes with the preloaded library. A client writes its record and its descriptions
+ * itself (shim/layout.zig); this frees them when it has died.
+ *
+ * A client's pages have memory when it says so. It may say anything, so memory is taken for each page before it is
+ * looked at: a page without would cost the daemon its life when there is none left (SIGBUS).
+ */
+import type { FileSystem } from "../core/file_system.ts";
+import {
+  CLIENT_COUNT_MAX,
+  CLIENT_DESCRIPTION_HELD,
+  CLIENT_DESCRIPTION_MAX,
+  CLIENT_FREE,
+  CLIENT_LIVE,
+  CLIENT_PAGES,
+  CLIENT_PID,
+  CLIENT_REGISTERED_AT,
+  CLIENT_STATE,
+  CLIENT_STORING_INO,
+  CLIENT_THREAD_ID,
+  CLIENT_THREAD_MAX,
+  DESCRIPTION_FREE,
+  DESCRIPTION_GENERATION,
+  DESCRIPTION_INO,
+  DESCRIPTION_OPEN,
+  DESCRIPTION_STATE,
+  DESCRIPTION_WORDS,
+  DESCRIPTIONS_PER_PAGE,
+  INODE_GENERATION,
+  INODE_OPEN_COUNT,
+  INODE_WORDS,
+  PAGE_BYTES,
+  RING_CLAIMED,
+  RING_CLIENT,
+  RING_DONE,
+  RING_FREE,
+  RING_READY,
+  RING_RESULTS,
+  RING_SLOT_COUNT,
+  RING_STATE,
+  RING_WORDS,
+  SUPER_CLIENT_HIGH,
+  SUPER_ORPHAN_COUNT,
+} from "../region/layout.gen.ts";
+import { hasEnded } from "./process_table.ts";
+
+const PAGE_WORDS = PAGE_BYTES / 4;
+const TICK_NANOSECONDS = 1e7;
+/** Looks after which a record or slot that is claimed, but does not say by which process, belongs to nobody. */
+const CLAIMED_LOOKS_MAX = 4;
+
+export class Clients {
+  readonly #words: Uint32Array;
+  /** By client: whether its record's page has memory. */
+  readonly #held = new Uint8Array(CLIENT_COUNT_MAX);
+  /** By client: looks since its record was claimed without a process. */
+  readonly #registeringLooks = new Uint8Array(CLIENT_COUNT_MAX);
+  /** By ring slot: looks since it was claimed by nobody who lives. */
+  readonly #claimedLooks = new Uint8Array(RING_SLOT_COUNT);
+  /** A client died while it opened a file: an inode's `open_count` may be too high for ever. */
+  #mayLeak = false;
+  #orphanCountSeen = 0;
+
+  constructor(private readonly fs: FileSystem) {
+    this.#words = fs.region.clients;
+  }
+
+  isLive(client: number): boolean {
+    return this.#mayLookAt(client) && this.#get(client, CLIENT_STATE) === CLIENT_LIVE;
+  }
+
+  /** Frees what clients held that have died. Called between requests. */
+  freeDead(): void {
+    let freed = 0;
+    for (let client = 1; client < this.#end(); client++) {
+      if (!this.#mayLookAt(client) || !this.#isDead(client)) continue;
+      this.#free(client);
+      freed++;
+    }
+    this.#freeClaimedSlots();
+    const orphanCount = this.fs.region.superblock[SUPER_ORPHAN_COUNT];
+    if (freed > 0 || (this.#mayLeak && orphanCount !== this.#orphanCountSeen)) this.#freeOrphans();
+    this.#orphanCountSeen = orphanCount;
+  }
+
+  /** One more than the highest number in use. */
+  #end(): number {
+    return Math.min(this.fs.region.superblock[SUPER_CLIENT_HIGH], CLIENT_COUNT_MAX);
+  }
+
+  #get(client: number, field: number): number {
+    return Atomics.load(this.#words, client * CLIENT_PAGES * PAGE_WORDS + field);
+  }
+  #set(client: number, field: number, value: number): void {
+    Atomics.store(this.#words, client * CLIENT_PAGES * PAGE_WORDS + field, value);
+  }
+
+  #mayLookAt(client: number): boolean {
+    if (client === 0 || client >= this.#end()) return false;
+    if (this.#held[client] === 0 && this.#hold(client, 0, 1)) this.#held[client] = 1;
+    return this.#held[client] === 1;
+  }
+
+  /** Takes memory for pages of a client's area. */
+  #hold(client: number, page: number, count: number): boolean {
+    const { region } = this.fs;
+    const first = region.sizes.clientPage + client * CLIENT_PAGES + page;
+    return count === 0 || region.reserve(first * PAGE_BYTES, count * PAGE_BYTES);
+  }
+
+  #isDead(client: number): boolean {
+    if (this.#get(client, CLIENT_STATE) === CLIENT_FREE) return false;
+    const pid = this.#get(client, CLIENT_PID);
+    // Freed records have no pid, so it is that of who claimed it.
+    if (pid === 0) return ++this.#registeringLooks[client] > CLAIMED_LOOKS_MAX;
+    this.#registeringLooks[client] = 0;
+    const registeredAt = this.#get(client, CLIENT_REGISTERED_AT) +
+      this.#get(client, CLIENT_REGISTERED_AT + 1) * 2 ** 32;
+    // The pid comes before the time: a moment later there are both.
+    const sinceTicks = registeredAt === 0 ? Infinity : registeredAt / TICK_NANOSECONDS;
+    return hasEnded(pid, sinceTicks);
+  }
+
+  #free(client: number): void {
+    const pages = this.#descriptionPages(client);
+    this.fs.lock.acquire();
+    try {
+      for (let i = 0; i < pages * DESCRIPTIONS_PER_PAGE; i++) this.#freeDescription(client, i);
+    } finally {
+      this.fs.lock.release();
+    }
+    for (let i = 0; i < CLIENT_THREAD_MAX; i++) {
+      this.#set(client, CLIENT_STORING_INO + i, 0);
+      this.#set(client, CLIENT_THREAD_ID + i, 0);
+    }
+    this.#freeSlots(client);
+    this.#registeringLooks[client] = 0;
+    for (const field of [CLIENT_PID, CLIENT_REGISTERED_AT, CLIENT_REGISTERED_AT + 1]) {
+      this.#set(client, field, 0);
+    }
+    this.#set(client, CLIENT_STATE, CLIENT_FREE);
+  }
+
+  /** Pages of descriptions that a client has; none when there is no memory to look. */
+  #descriptionPages(client: number): number {
+    const held = Math.min(this.#get(client, CLIENT_DESCRIPTION_HELD), CLIENT_DESCRIPTION_MAX);
+    const pages = Math.ceil(held / DESCRIPTIONS_PER_PAGE);
+    return this.#hold(client, 1, pages) ? pages : 0;
+  }
+
+  #descriptionAt(client: number, index: number): number {
+    return (client * CLIENT_PAGES + 1) * PAGE_WORDS + index * DESCRIPTION_WORDS;
+  }
+
+  #freeDescription(client: number, index: number): void {
+    const at = this.#descriptionAt(client, index);
+    const state = this.#words[at + DESCRIPTION_STATE];
+    if (state === DESCRIPTION_FREE) return;
+    if (state !== DESCRIPTION_OPEN) this.#mayLeak = true;
+    else {
+      this.#closeInode(this.#words[at + DESCRIPTION_INO], this.#words[at + DESCRIPTION_GENERATION]);
+    }
+    this.#words.fill(0, at, at + DESCRIPTION_WORDS);
+  }
+
+  #closeInode(ino: number, generation: number): void {
+    const { inodes } = this.fs;
+    if (!inodes.exists(ino) || inodes.get(ino, INODE_GENERATION) !== generation) return;
+    const count = ino * INODE_WORDS + INODE_OPEN_COUNT;
+    // Never below zero, whatever was written into the description.
+    if (inodes.openCount(ino) > 0) Atomics.sub(inodes.words, count, 1);
+    this.fs.releaseIfUnused(ino);
+  }
+
+  /** Requests nobody waits for. One that is ready and was not served yet, was not acknowledged either. */
+  #freeSlots(client: number): void {
+    const { ring } = this.fs.region;
+    for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
+      const at = slot * RING_WORDS;
+      if (ring[at + RING_CLIENT] !== client) continue;
+      const state = Atomics.load(ring, at + RING_STATE);
+      if (state === RING_READY || state === RING_DONE) this.#freeSlot(slot);
+    }
+  }
+
+  /** A client claims a slot before it says who it is, so one that died in between is known by time only. */
+  #freeClaimedSlots(): void {
+    const { ring } = this.fs.region;
+    for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
+      const at = slot * RING_WORDS;
+      const isLost = Atomics.load(ring, at + RING_STATE) === RING_CLAIMED &&
+        !this.isLive(ring[at + RING_CLIENT]);
+      if (!isLost) this.#claimedLooks[slot] = 0;
+      else if (++this.#claimedLooks[slot] > CLAIMED_LOOKS_MAX) this.#freeSlot(slot);
+    }
+  }
+
+  #freeSlot(slot: number): void {
+    const { ring } = this.fs.region;
+    ring[slot * RING_WORDS + RING_CLIENT] = 0;
+    Atomics.store(ring, slot * RING_WORDS + RING_STATE, RING_FREE);
+  }
+
+  /** Inodes in answers that their clients have not taken yet: a client notes a description before it frees the slot. */
+  *#justMade(): Generator<number> {
+    const { ring } = this.fs.region;
+    for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
+      const at = slot * RING_WORDS;
+      if (Atomics.load(ring, at + RING_STATE) === RING_DONE) yield ring[at + RING_RESULTS];
+    }
+  }
+
+  /** Inodes without names that were open for the dead only. */
+  #freeOrphans(): void {
+    if (this.fs.region.superblock[SUPER_ORPHAN_COUNT] === 0) return;
+    const open = new Set<number>(this.#justMade());
+    for (let client = 1; client < this.#end(); client++) {
+      if (!this.#mayLookAt(client) || this.#get(client, CLIENT_STATE) === CLIENT_FREE) continue;
+      const count = this.#descriptionPages(client) * DESCRIPTIONS_PER_PAGE;
+      for (let i = 0; i < count; i++) {
+        const at = this.#descriptionAt(client, i);
+        if (this.#words[at + DESCRIPTION_STATE] !== DESCRIPTION_FREE) {
+          open.add(this.#words[at + DESCRIPTION_INO]);
+        }
+      }
+    }
+    this.fs.lock.acquire();
+    try {
+      this.fs.releaseOrphans((ino) => open.has(ino));
+    } finally {
+      this.fs.lock.release();
+    }
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The ring worker: serves the requests that programs with the preloaded library put into the ring. A Worker of its own,
+ * because it sleeps in futex(2), or looks for the next request for a moment before it does.
+ *
+ * A slot's bit in `ring_ready` says that it is filled in. `ring_sleeping` is set before the last look at those bits: a
+ * client sets its bit, rings the bell (`write_index`) and then looks at `ring_sleeping`, so one of both sees the other.
+ */
+import { FileSystem } from "../core/file_system.ts";
+import { EINVAL, ENOENT } from "../core/errno.ts";
+import { RingRequest } from "../ops/ring_request.ts";
+import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
+import {
+  PAGE_BYTES,
+  RING_DONE,
+  RING_READY,
+  RING_SLOT_COUNT,
+  RING_STATE,
+  RING_WAITING,
+  RING_WORDS,
+  SUPER_ENDED,
+  SUPER_READ_INDEX,
+  SUPER_RING_READY,
+  SUPER_RING_SLEEPING,
+  SUPER_WRITE_INDEX,
+} from "../region/layout.gen.ts";
+import { Region } from "../region/region.ts";
+import { native } from "../../ffi/native.ts";
+import { Clients } from "./clients.ts";
+import { messageOf } from "./failure.ts";
+import { say } from "./log.ts";
+
+/** What the main isolate posts once. */
+export interface RingWorkerStart {
+  fuseFd: number;
+  regionAddress: bigint;
+  regionBytes: number;
+  regionFd: number;
+}
+
+/** What it gets back once. */
+export interface RingWorkerStopped {
+  type: "stopped";
+  reason: "ended" | "failed";
+  message: string;
+}
+
+/** How long it looks for a next request: a program that makes several finds the worker awake. Waking it takes as long. */
+const SPIN_MS = 0.05;
+/** Looks at the ring between two at the clock. */
+const LOOKS = 32;
+/** How often it looks for clients that have died. */
+const LOOK_MS = 1000;
+const READY_WORDS = RING_SLOT_COUNT / 32;
+/** Some 20 ms: programs that are given no processor for longer are rare. */
+const NOTICE_ATTEMPTS_MAX = 200;
+const NAP_MS = 0.1;
+
+class RingWorker {
+  readonly #fs: FileSystem;
+  readonly #request: RingRequest;
+  readonly #clients: Clients;
+  readonly #superblock: Uint32Array;
+  readonly #ring: Uint32Array;
+  readonly #bellAddress: bigint;
+  readonly #ringAddress: bigint;
+  readonly #nap = new Int32Array(new SharedArrayBuffer(4));
+  #nextLook = 0;
+
+  constructor(private readonly start: RingWorkerStart) {
+    const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
+    this.#fs = FileSystem.open(region);
+    this.#request = new RingRequest(this.#fs);
+    this.#clients = new Clients(this.#fs);
+    this.#superblock = region.superblock;
+    this.#ring = region.ring;
+    this.#bellAddress = region.address + BigInt(SUPER_WRITE_INDEX * 4);
+    this.#ringAddress = region.address + BigInt(region.sizes.ringPage * PAGE_BYTES);
+  }
+
+  run(): void {
+    while (Atomics.load(this.#superblock, SUPER_ENDED) === 0) {
+      if (this.#serveReady() > 0) this.#serveBurst();
+      if (performance.now() < this.#nextLook) this.#sleep();
+      else {
+        this.#freeDeadClients();
+        this.#nextLook = performance.now() + LOOK_MS;
+      }
+    }
+  }
+
+  /** A defect here costs memory, not the ring. */
+  #freeDeadClients(): void {
+    try {
+      this.#clients.freeDead();
+    } catch (error) {
+      say(`cannot free what dead programs held: ${(error as Error)?.stack ?? error}`);
+    }
+  }
+
+  /** Goes on until no request has come for a moment, or it is time to look at the clients. */
+  #serveBurst(): void {
+    let now = performance.now();
+    let end = now + SPIN_MS;
+    while (now < Math.min(end, this.#nextLook)) {
+      let served = 0;
+      for (let look = 0; look < LOOKS; look++) served += this.#serveReady();
+      now = performance.now();
+      if (served > 0) end = now + SPIN_MS;
+    }
+  }
+
+  #sleep(): void {
+    const superblock = this.#superblock;
+    Atomics.store(superblock, SUPER_RING_SLEEPING, 1);
+    const bell = Atomics.load(superblock, SUPER_WRITE_INDEX);
+    const isIdle = !this.#isReady() && Atomics.load(superblock, SUPER_ENDED) === 0;
+    if (isIdle) native().bt_futex_wait(this.#bellAddress, bell, LOOK_MS);
+    Atomics.store(superblock, SUPER_RING_SLEEPING, 0);
+  }
+
+  #isReady(): boolean {
+    for (let word = 0; word < READY_WORDS; word++) {
+      if (Atomics.load(this.#superblock, SUPER_RING_READY + word) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Serves every slot that is ready. @returns how many */
+  #serveReady(): number {
+    let served = 0;
+    for (let word = 0; word < READY_WORDS; word++) {
+      if (Atomics.load(this.#superblock, SUPER_RING_READY + word) === 0) continue;
+      let bits = Atomics.exchange(this.#superblock, SUPER_RING_READY + word, 0);
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits);
+        bits = (bits & ~(1 << bit)) >>> 0;
+        this.#serveSlot(word * 32 + bit);
+        served++;
+      }
+    }
+    if (served > 0) Atomics.add(this.#superblock, SUPER_READ_INDEX, served);
+    return served;
+  }
+
+  #serveSlot(slot: number): void {
+    const state = slot * RING_WORDS + RING_STATE;
+    // A bit without a request: somebody's mistake, or what a program left that was killed.
+    if (Atomics.load(this.#ring, state) !== RING_READY) return;
+    const result = this.#serve(slot);
+    this.#sendNotices();
+    this.#request.answer(slot, result);
+    Atomics.store(this.#ring, state, RING_DONE);
+    if (Atomics.load(this.#ring, slot * RING_WORDS + RING_WAITING) !== 0) {
+      native().bt_futex_wake(this.#ringAddress + BigInt(state * 4), 1);
+    }
+  }
+
+  /** Serves one request under the core lock; a defect costs that request an EIO. */
+  #serve(slot: number): number {
+    const r = this.#request;
+    if (!r.take(slot) || !this.#clients.isLive(r.client)) return -EINVAL;
+    const { lock, inodes } = this.#fs;
+    native().bt_clock(inodes.clock);
+    lock.acquire();
+    try {
+      return serveRing(r);
+    } catch (error) {
+      say(`ring operation ${r.operation}: ${(error as Error)?.stack ?? error}`);
+      return serveRingFailure(r);
+    } finally {
+      lock.release();
+    }
+  }
+
+  /** Done before the request is: what its client does next must not meet what the kernel held before. */
+  #sendNotices(): void {
+    const { messages, inodes, count } = this.#request.notices;
+    for (let i = 0; i < count; i++) this.#sendNotice(messages[i], inodes[i]);
+  }
+
+  /**
+   * The kernel answers ENOENT for an inode it does not know; also when a reply that tells it of the inode, as it was before,
+   * is still on its way to the program that asked, or a FORGET on its way to us. A moment later it is one or the other.
+   */
+  #sendNotice(message: Uint8Array<ArrayBuffer>, ino: number): void {
+    const bytes = message[0] | (message[1] << 8);
+    for (let attempt = 0; attempt < NOTICE_ATTEMPTS_MAX; attempt++) {
+      const errno = -native().bt_fuse_reply(this.start.fuseFd, message, bytes);
+      if (errno <= 0) return;
+      if (errno !== ENOENT) return say(`the kernel refuses an invalidation: errno ${errno}`);
+      if (ino === 0 || this.#fs.inodes.lookupCount(ino) === 0) return;
+      Atomics.wait(this.#nap, 0, 0, NAP_MS);
+    }
+  }
+}
+
+const scope = self as unknown as {
+  onmessage: (event: MessageEvent<RingWorkerStart>) => void;
+  postMessage: (message: RingWorkerStopped) => void;
+  close: () => void;
+};
+
+scope.onmessage = ({ data }) => {
+  let stopped: RingWorkerStopped = { type: "stopped", reason: "ended", message: "" };
+  try {
+    new RingWorker(data).run();
+  } catch (error) {
+    stopped = { type: "stopped", reason: "failed", message: messageOf(error) };
+  }
+  scope.postMessage(stopped);
+  scope.close();
+};

@@ -1,0 +1,115 @@
+/**
+ * What the kernel must forget because of a change that came through the other door: messages for /dev/fuse
+ * (FUSE_NOTIFY_INVAL_INODE, FUSE_NOTIFY_INVAL_ENTRY).
+ *
+ * They are gathered under the core lock, where it is known what the kernel holds (`Inode.kernel_holds`), and sent after it
+ * is released: the kernel may first wait for a request that is under way. What is taken from `kernel_holds` here is
+ * forgotten by the kernel when the messages are sent; a reply that tells it anew sets the bit again.
+ */
+import {
+  INODE_KERNEL_HOLDS,
+  INODE_WORDS,
+  KERNEL_HOLDS_ATTRIBUTES,
+  KERNEL_HOLDS_DATA,
+  KERNEL_HOLDS_LISTING,
+  KERNEL_HOLDS_NAMES,
+  NAME_BYTES_MAX,
+} from "../region/layout.gen.ts";
+import type { FileSystem } from "../core/file_system.ts";
+import { OUT_BODY, OUT_BODY_BYTES, OUT_ERROR, OUT_LEN } from "./protocol.ts";
+
+/** enum fuse_notify_code; a message has it in place of an errno, and no `unique`. */
+const INVAL_INODE = 2;
+const INVAL_ENTRY = 3;
+/** struct fuse_notify_inval_inode_out and struct fuse_notify_inval_entry_out. */
+const INVAL_INODE_BYTES = 24;
+const INVAL_ENTRY_BYTES = 16;
+const MESSAGE_BYTES_MAX = OUT_BODY_BYTES + INVAL_ENTRY_BYTES + NAME_BYTES_MAX + 1;
+/** A rename that replaces another file: two names, two directories, two inodes, and the listing of one that moved. */
+const MESSAGE_COUNT_MAX = 8;
+const MINUS_ONE = 0xffff_ffff;
+
+export class KernelNotices {
+  /** The first `count` are to be sent, each as long as its first word says. */
+  readonly messages: Uint8Array<ArrayBuffer>[] = [];
+  /** Which inode each is about; 0: a name. */
+  readonly inodes: number[] = [];
+  count = 0;
+  readonly #words: Uint32Array[] = [];
+
+  constructor(private readonly fs: FileSystem) {
+    for (let i = 0; i < MESSAGE_COUNT_MAX; i++) {
+      const message = new Uint8Array(Math.ceil(MESSAGE_BYTES_MAX / 4) * 4);
+      this.messages.push(message);
+      this.#words.push(new Uint32Array(message.buffer));
+    }
+  }
+
+  /** Owner, mode, times or links of the inode changed. */
+  attributesChanged(ino: number): void {
+    this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES);
+  }
+
+  /** Its bytes changed, and with them its attributes. */
+  dataChanged(ino: number): void {
+    this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES | KERNEL_HOLDS_DATA);
+  }
+
+  /** The directory's entries changed, and with them its attributes. */
+  listingChanged(ino: number): void {
+    this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES | KERNEL_HOLDS_LISTING);
+  }
+
+  /**
+   * The name came, went or means something else: also that it does not exist is kept. Its message comes before that of the
+   * directory, because for it the kernel waits until nobody looks a name up or reads the listing: what it learns afterwards
+   * is new, and what it has learned before is dropped.
+   */
+  nameChanged(parent: number, name: Uint8Array, start: number, length: number): void {
+    const holds = Atomics.load(this.fs.region.inodes, parent * INODE_WORDS + INODE_KERNEL_HOLDS);
+    // The bit of names stays: of the directory's other names the kernel is not told.
+    if ((holds & (KERNEL_HOLDS_NAMES | KERNEL_HOLDS_LISTING)) !== 0) {
+      this.#addEntry(parent, name, start, length);
+    }
+    this.listingChanged(parent);
+  }
+
+  #addEntry(parent: number, name: Uint8Array, start: number, length: number): void {
+    const words = this.#next(0, INVAL_ENTRY, INVAL_ENTRY_BYTES + length + 1);
+    words[OUT_BODY] = parent;
+    words[OUT_BODY + 1] = 0;
+    words[OUT_BODY + 2] = length;
+    words[OUT_BODY + 3] = 0;
+    const message = this.messages[this.count - 1];
+    const at = OUT_BODY_BYTES + INVAL_ENTRY_BYTES;
+    for (let i = 0; i < length; i++) message[at + i] = name[start + i];
+    message[at + length] = 0;
+  }
+
+  #changed(ino: number, what: number): void {
+    const at = ino * INODE_WORDS + INODE_KERNEL_HOLDS;
+    const held = Atomics.and(this.fs.region.inodes, at, ~what) & what;
+    if (held === 0) return;
+    const words = this.#next(ino, INVAL_INODE, INVAL_INODE_BYTES);
+    words[OUT_BODY] = ino;
+    words[OUT_BODY + 1] = 0;
+    // Offset and length, 64 bits each: from 0 to the end are all pages, a negative offset is attributes only.
+    const offset = held === KERNEL_HOLDS_ATTRIBUTES ? MINUS_ONE : 0;
+    words[OUT_BODY + 2] = offset;
+    words[OUT_BODY + 3] = offset;
+    words[OUT_BODY + 4] = 0;
+    words[OUT_BODY + 5] = 0;
+  }
+
+  /** The next message with its header. */
+  #next(ino: number, code: number, bodyBytes: number): Uint32Array {
+    if (this.count === MESSAGE_COUNT_MAX) throw new Error("too many notices of one operation");
+    this.inodes[this.count] = ino;
+    const words = this.#words[this.count++];
+    words[OUT_LEN] = OUT_BODY_BYTES + bodyBytes;
+    words[OUT_ERROR] = code;
+    words[OUT_ERROR + 1] = 0;
+    words[OUT_ERROR + 2] = 0;
+    return words;
+  }
+}

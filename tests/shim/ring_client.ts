@@ -1,0 +1,200 @@
+/**
+ * A client of the ring in TypeScript, for tests of the daemon's end: what the preloaded library does in Zig, and also what it
+ * never would do.
+ *
+ * ```ts
+ * using client = RingClient.attach(mount.object);
+ * const { result, results } = client.request(RING_MAKE, [...client.inode(ROOT_INO), S_IFREG | 0o644, 0, 0, 0, 0], "name");
+ * ```
+ */
+import { native } from "../../ffi/native.ts";
+import {
+  BLOCK_BYTES,
+  CLIENT_DESCRIPTION_HELD,
+  CLIENT_FREE,
+  CLIENT_LIVE,
+  CLIENT_PAGES,
+  CLIENT_PID,
+  CLIENT_REGISTERED_AT,
+  CLIENT_REGISTERING,
+  CLIENT_STATE,
+  DESCRIPTION_GENERATION,
+  DESCRIPTION_INO,
+  DESCRIPTION_STATE,
+  DESCRIPTION_WORDS,
+  DESCRIPTIONS_PER_PAGE,
+  INODE_GENERATION,
+  INODE_WORDS,
+  PAGE_BYTES,
+  RING_ARGUMENTS,
+  RING_BYTES_LENGTH,
+  RING_BYTES_OFFSET_BYTES,
+  RING_CLAIMED,
+  RING_CLIENT,
+  RING_DONE,
+  RING_FREE,
+  RING_OPERATION,
+  RING_READY,
+  RING_RESULT,
+  RING_RESULTS,
+  RING_SLOT_COUNT,
+  RING_STATE,
+  RING_WAITING,
+  RING_WORDS,
+  SUPER_CLIENT_HIGH,
+  SUPER_RING_READY,
+  SUPER_RING_SLEEPING,
+  SUPER_WRITE_INDEX,
+} from "../../src/region/layout.gen.ts";
+import { Region } from "../../src/region/region.ts";
+
+const PAGE_WORDS = PAGE_BYTES / 4;
+const SPINS_MAX = 20_000;
+const WAIT_MS = 100;
+const WAITS_MAX = 50;
+
+export interface Answer {
+  result: number;
+  /** The low halves of the results. */
+  results: number[];
+}
+
+export class RingClient implements Disposable {
+  private constructor(readonly region: Region, readonly number: number) {}
+
+  /**
+   * @param object path of the shared-memory object
+   * @param pid whose client it is
+   */
+  static attach(object: string, pid = Deno.pid): RingClient {
+    const region = Region.open(object.replace("/dev/shm", ""));
+    const client = new RingClient(region, freeNumber(region));
+    const uptimeSeconds = Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]);
+    const now = uptimeSeconds * 1e9;
+    client.set(CLIENT_PID, pid);
+    client.set(CLIENT_REGISTERED_AT, now % 2 ** 32);
+    client.set(CLIENT_REGISTERED_AT + 1, Math.floor(now / 2 ** 32));
+    client.set(CLIENT_STATE, CLIENT_LIVE);
+    return client;
+  }
+
+  get(field: number): number {
+    return Atomics.load(this.region.clients, this.number * CLIENT_PAGES * PAGE_WORDS + field);
+  }
+  set(field: number, value: number): void {
+    Atomics.store(this.region.clients, this.number * CLIENT_PAGES * PAGE_WORDS + field, value);
+  }
+
+  /** An inode as an argument: its number and generation. */
+  inode(ino: number): [number, number] {
+    return [ino, this.inodeWord(ino, INODE_GENERATION)];
+  }
+  inodeWord(ino: number, field: number): number {
+    return Atomics.load(this.region.inodes, ino * INODE_WORDS + field);
+  }
+
+  /** Notes an open file description; the inode's count is left to the caller. */
+  describe(index: number, state: number, ino: number): void {
+    const page = 1 + Math.floor(index / DESCRIPTIONS_PER_PAGE);
+    const { region } = this;
+    region.reserve(
+      (region.sizes.clientPage + this.number * CLIENT_PAGES + page) * PAGE_BYTES,
+      PAGE_BYTES,
+    );
+    this.set(CLIENT_DESCRIPTION_HELD, page * DESCRIPTIONS_PER_PAGE);
+    const at = (this.number * CLIENT_PAGES + 1) * PAGE_WORDS + index * DESCRIPTION_WORDS;
+    region.clients[at + DESCRIPTION_INO] = ino;
+    region.clients[at + DESCRIPTION_GENERATION] = this.inodeWord(ino, INODE_GENERATION);
+    Atomics.store(region.clients, at + DESCRIPTION_STATE, state);
+  }
+
+  /** A slot that was free, now claimed; -1 when none is. */
+  claim(): number {
+    const { ring } = this.region;
+    for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
+      const state = slot * RING_WORDS + RING_STATE;
+      if (Atomics.compareExchange(ring, state, RING_FREE, RING_CLAIMED) === RING_FREE) return slot;
+    }
+    return -1;
+  }
+
+  /** Fills a claimed slot in. @param args numbers below 2^53 */
+  fill(slot: number, operation: number, args: number[], bytes: string | Uint8Array = ""): void {
+    const { ring, ringBytes } = this.region;
+    const at = slot * RING_WORDS;
+    const content = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
+    ring[at + RING_CLIENT] = this.number;
+    ring[at + RING_OPERATION] = operation;
+    ring[at + RING_WAITING] = 0;
+    ring[at + RING_BYTES_LENGTH] = content.length;
+    args.forEach((value, i) => {
+      ring[at + RING_ARGUMENTS + 2 * i] = value % 2 ** 32;
+      ring[at + RING_ARGUMENTS + 2 * i + 1] = Math.floor(value / 2 ** 32);
+    });
+    ringBytes.set(content, slot * BLOCK_BYTES + RING_BYTES_OFFSET_BYTES);
+  }
+
+  /** Hands a slot to the daemon. */
+  submit(slot: number): void {
+    const { ring, superblock } = this.region;
+    Atomics.store(ring, slot * RING_WORDS + RING_STATE, RING_READY);
+    Atomics.or(superblock, SUPER_RING_READY + Math.floor(slot / 32), 1 << slot % 32);
+    Atomics.add(superblock, SUPER_WRITE_INDEX, 1);
+    if (Atomics.load(superblock, SUPER_RING_SLEEPING) !== 0) this.ringBell();
+  }
+
+  ringBell(): void {
+    native().bt_futex_wake(this.region.address + BigInt(SUPER_WRITE_INDEX * 4), 1);
+  }
+
+  /** Waits for a submitted slot and frees it. */
+  answer(slot: number): Answer {
+    const { ring } = this.region;
+    const at = slot * RING_WORDS;
+    // A worker that has to wake up may want this processor.
+    const spins = Atomics.load(this.region.superblock, SUPER_RING_SLEEPING) === 0 ? SPINS_MAX : 0;
+    for (let i = 0; i < spins && Atomics.load(ring, at + RING_STATE) !== RING_DONE; i++);
+    Atomics.store(ring, at + RING_WAITING, 1);
+    const address = this.region.address + BigInt(this.region.sizes.ringPage * PAGE_BYTES + at * 4);
+    for (let i = 0; i < WAITS_MAX && Atomics.load(ring, at + RING_STATE) !== RING_DONE; i++) {
+      native().bt_futex_wait(address, RING_READY, WAIT_MS);
+    }
+    if (Atomics.load(ring, at + RING_STATE) !== RING_DONE) {
+      throw new Error("the daemon does not answer");
+    }
+    const results = [0, 1].map((i) => ring[at + RING_RESULTS + 2 * i]);
+    const result = ring[at + RING_RESULT] | 0;
+    ring[at + RING_CLIENT] = 0;
+    Atomics.store(ring, at + RING_STATE, RING_FREE);
+    return { result, results };
+  }
+
+  request(operation: number, args: number[] = [], bytes: string | Uint8Array = ""): Answer {
+    const slot = this.claim();
+    if (slot < 0) throw new Error("the ring is full");
+    this.fill(slot, operation, args, bytes);
+    this.submit(slot);
+    return this.answer(slot);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.get(CLIENT_PID) === Deno.pid) {
+      this.set(CLIENT_PID, 0);
+      this.set(CLIENT_STATE, CLIENT_FREE);
+    }
+    this.region[Symbol.dispose]();
+  }
+}
+
+function freeNumber(region: Region): number {
+  for (let number = 1;; number++) {
+    const page = region.sizes.clientPage + number * CLIENT_PAGES;
+    region.reserve(page * PAGE_BYTES, PAGE_BYTES);
+    const state = number * CLIENT_PAGES * PAGE_WORDS + CLIENT_STATE;
+    const was = Atomics.compareExchange(region.clients, state, CLIENT_FREE, CLIENT_REGISTERING);
+    if (was !== CLIENT_FREE) continue;
+    const high = region.superblock[SUPER_CLIENT_HIGH];
+    region.superblock[SUPER_CLIENT_HIGH] = Math.max(high, number + 1);
+    return number;
+  }
+}

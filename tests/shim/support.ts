@@ -1,0 +1,47 @@
+/** Programs under the preloaded library, and what it reports of itself (BTFUSE_REPORT=1). */
+import { assert } from "@std/assert";
+import { type BtfuseMount, canRun, repositoryRoot } from "../support/mounts.ts";
+
+const library = `${repositoryRoot}shim/zig-out/lib/libbtfuse_preload.so`;
+
+/** Whether programs can be run under the library: it is built, and tests may start programs. */
+export const canPreload = canRun && (() => {
+  try {
+    return Deno.statSync(library).isFile;
+  } catch {
+    return false;
+  }
+})();
+
+/** The environment under which a program reaches the mount through the library. */
+export function preloaded(m: BtfuseMount): Record<string, string> {
+  return {
+    LD_PRELOAD: library,
+    BTFUSE_MOUNT: m.dir,
+    BTFUSE_OBJECT: m.object.replace("/dev/shm", ""),
+    BTFUSE_REPORT: "1",
+  };
+}
+
+/** What became of the calls of one operation; `reasons` are those for leaving them to the kernel. */
+export interface Counts {
+  fast: number;
+  ring: number;
+  kernel: number;
+  reasons: Record<string, number>;
+}
+
+/** The report on standard error, by operation, of all processes together. */
+export function report(stderr: string): Record<string, Counts> {
+  const all: Record<string, Counts> = {};
+  for (const [, operation, counts] of stderr.matchAll(/^btfuse: \d+ (\w+) (.*)$/gm)) {
+    assert(operation !== undefined && counts !== undefined);
+    const sum = all[operation] ??= { fast: 0, ring: 0, kernel: 0, reasons: {} };
+    for (const [, key, value] of counts.matchAll(/(\w+)=(\d+)/g)) {
+      assert(key !== undefined);
+      if (key === "fast" || key === "ring" || key === "kernel") sum[key] += Number(value);
+      else sum.reasons[key] = (sum.reasons[key] ?? 0) + Number(value);
+    }
+  }
+  return all;
+}
