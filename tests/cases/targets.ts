@@ -3,6 +3,7 @@
  * @module
  */
 import { Agent } from "../support/agent.ts";
+import { quietlyPreloaded } from "../shim/support.ts";
 import { mountBtfuse, type MountedDirectory, mountTmpfs } from "../support/mounts.ts";
 
 /** A kind of file system, with one mount of it that cases share. */
@@ -42,6 +43,19 @@ export function btfuseTarget(cache: "auto" | "none"): Promise<Target> {
     `btfuse --cache=${cache}`,
     (size) => mountBtfuse({ size, cache, options: ["allow_other"] }),
   );
+}
+
+/** btfuse, its processes under the preloaded library; what they do on a further mount goes through the kernel. */
+export async function preloadedTarget(): Promise<Target> {
+  const mount = (size: string) => mountBtfuse({ size, options: ["allow_other"] });
+  const shared = await mount(SIZE);
+  return {
+    name: "btfuse under the library",
+    dir: shared.dir,
+    mount,
+    startAgent: (cwd) => Agent.start({ cwd, env: quietlyPreloaded(shared) }),
+    [Symbol.asyncDispose]: () => shared[Symbol.asyncDispose](),
+  };
 }
 
 /** Any directory, for a first look at another file system; it has no small mounts. */

@@ -1,6 +1,7 @@
 /** The differential fuzzer in short, and proof that it finds what is wrong. */
 import { assert, assertEquals } from "@std/assert";
-import { canRun, mountBtfuse, mountTmpfs } from "../support/mounts.ts";
+import { canPreload, quietlyPreloaded } from "../shim/support.ts";
+import { canRun, mountBtfuse, type MountedDirectory, mountTmpfs } from "../support/mounts.ts";
 import type { Rules } from "./compare.ts";
 import { type Finding, fuzz } from "./fuzz.ts";
 import { type Op, showOp } from "./operation.ts";
@@ -11,18 +12,20 @@ const ignore = !canRun || Deno.uid() !== 0;
 const SIZE = "512M";
 
 /** Compares a tmpfs with what `mount` gives. */
-async function run(options: {
-  mount: () => ReturnType<typeof mountTmpfs>;
+async function run<M extends MountedDirectory>(options: {
+  mount: () => Promise<M>;
   seed: number;
   opCount: number;
   rules: Omit<Rules, "oracleIsCoarse">;
   spoil?: (op: Op) => Op;
-  doorCount?: number;
+  /** How the target's processes are started, one each; the oracle's are the same without. */
+  doors?: (mount: M) => string[][];
 }): Promise<Finding | undefined> {
   await using stack = new AsyncDisposableStack();
   const [a, b] = [stack.use(await mountTmpfs({ size: SIZE })), stack.use(await options.mount())];
-  const doors = Array.from({ length: options.doorCount ?? 1 }, () => []);
-  const oracle = stack.use(await Side.start({ name: "tmpfs", dir: a.dir, doors }));
+  const doors = options.doors?.(b) ?? [[]];
+  const plainDoors = doors.map(() => []);
+  const oracle = stack.use(await Side.start({ name: "tmpfs", dir: a.dir, doors: plainDoors }));
   const target = stack.use(
     await Side.start({
       name: "target",
@@ -67,7 +70,25 @@ Deno.test({
       seed: 7,
       opCount: 20_000,
       rules: { accessMayLag: true, targetIsCoarse: false, streamsAreExact: true },
-      doorCount: 2,
+      doors: () => [[], []],
+    });
+    assertEquals(finding?.report, undefined);
+  },
+});
+
+Deno.test({
+  name: "fuzz: the kernel's door and two processes under the library agree with three on tmpfs",
+  ignore: ignore || !canPreload,
+  async fn() {
+    const finding = await run({
+      mount: () => mountBtfuse({ size: SIZE, options: ["allow_other"] }),
+      seed: randomSeed(),
+      opCount: 20_000,
+      rules: { accessMayLag: true, targetIsCoarse: false, streamsAreExact: true },
+      doors: (m) => {
+        const settings = Object.entries(quietlyPreloaded(m)).map((pair) => pair.join("="));
+        return [[], ["env", ...settings], ["env", ...settings]];
+      },
     });
     assertEquals(finding?.report, undefined);
   },

@@ -13,13 +13,17 @@ export const canPreload = canRun && (() => {
   }
 })();
 
-/** The environment under which a program reaches the mount through the library. */
+/** The environment under which a program reaches the mount through the library, and says at its end what went which way. */
 export function preloaded(m: BtfuseMount): Record<string, string> {
+  return { ...quietlyPreloaded(m), BTFUSE_REPORT: "1" };
+}
+
+/** The same without a word. */
+export function quietlyPreloaded(m: BtfuseMount): Record<string, string> {
   return {
     LD_PRELOAD: library,
     BTFUSE_MOUNT: m.dir,
     BTFUSE_OBJECT: m.object.replace("/dev/shm", ""),
-    BTFUSE_REPORT: "1",
   };
 }
 
