@@ -8,7 +8,7 @@ import { canPreload, type Counts, preloaded, report } from "./support.ts";
 
 const here = new URL(".", import.meta.url).pathname;
 const python = "/usr/bin/python3";
-const isRoot = Deno.uid() === 0;
+const isRoot = canPreload && Deno.uid() === 0;
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EACCESS = 0x200;
