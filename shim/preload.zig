@@ -12,6 +12,7 @@
 //! through next.zig or as system calls (system.zig).
 
 comptime {
+    _ = @import("preload/calls_attributes.zig");
     _ = @import("preload/calls_data.zig");
     _ = @import("preload/calls_descriptor.zig");
     _ = @import("preload/calls_directory.zig");
@@ -22,4 +23,5 @@ comptime {
     _ = @import("preload/calls_syscall.zig");
     _ = @import("preload/credentials.zig");
     _ = @import("preload/paths.zig");
+    _ = @import("preload/umask.zig");
 }

@@ -39,6 +39,7 @@ const functions = [_]Function{
     .{ .faccessat2, "faccessat", 4 },
     .{ .readlink, "readlink", 3 },
     .{ .readlinkat, "readlinkat", 4 },
+    .{ .umask, "umask", 1 },
     .{ .chdir, "chdir", 1 },
     .{ .fchdir, "fchdir", 1 },
     .{ .ioctl, "ioctl", 3 },

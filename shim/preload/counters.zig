@@ -18,6 +18,18 @@ pub const Op = enum {
     chdir,
     getcwd,
     realpath,
+    mkdir,
+    mknod,
+    symlink,
+    link,
+    unlink,
+    rmdir,
+    rename,
+    chmod,
+    chown,
+    truncate,
+    utime,
+    xattr,
     open,
     close,
     read,
@@ -67,6 +79,8 @@ pub const Reason = enum {
     no_memory,
     ring_unavailable,
     changes,
+    /// Too few changes so far to be worth becoming a client of the ring.
+    first_changes,
 };
 
 const op_count = @typeInfo(Op).@"enum".fields.len;

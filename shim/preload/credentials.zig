@@ -32,8 +32,12 @@ pub const Capabilities = struct {
     override: bool = false,
     /// CAP_DAC_READ_SEARCH: reading files, reading and searching directories.
     read_search: bool = false,
-    /// CAP_FOWNER
+    /// CAP_FOWNER: what else only a file's owner may.
     owner: bool = false,
+    /// CAP_CHOWN
+    give_away: bool = false,
+    /// CAP_FSETID: set-group-ID for groups of others.
+    set_id: bool = false,
 };
 
 const State = enum(u8) { unread, reading, ready, foreign };
@@ -81,15 +85,19 @@ fn fill(v: *const region.View, out: *Credentials) bool {
     return true;
 }
 
+const cap_chown = 0;
 const cap_dac_override = 1;
 const cap_dac_read_search = 2;
 const cap_fowner = 3;
+const cap_fsetid = 4;
 
 fn relevant(set: u32) Capabilities {
     return .{
         .override = set & (1 << cap_dac_override) != 0,
         .read_search = set & (1 << cap_dac_read_search) != 0,
         .owner = set & (1 << cap_fowner) != 0,
+        .give_away = set & (1 << cap_chown) != 0,
+        .set_id = set & (1 << cap_fsetid) != 0,
     };
 }
 

@@ -30,17 +30,43 @@ pub fn release(v: *const region.View, ino: u32, generation: u32) void {
 /// The result of a request (0 or more, or a negative errno); null when the daemon cannot be asked.
 pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i32 {
     const slot = claim(v) orelse return null;
-    slot.client = clients.number();
-    slot.operation = operation;
-    slot.bytes_length = 0;
-    @memcpy(slot.arguments[0..arguments.len], arguments);
-    @atomicStore(u32, &slot.waiting, 0, .monotonic);
-    @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
-    ring(v, slot);
+    submit(v, slot, operation, arguments, 0);
     if (!wait(v, slot)) return null;
     const result = slot.result;
     @atomicStore(u32, &slot.state, layout.ring_free, .release);
     return result;
+}
+
+pub const Made = struct { ino: u32 = 0, generation: u32 = 0 };
+
+/// As `request`, with names or the like, in pieces: for operations that must not be done twice, so that it is waited for the
+/// answer as long as the daemon lives. `made` gets the inode in the answer, where one is.
+pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pieces: []const []const u8, made: *Made) ?i32 {
+    var bytes_length: usize = 0;
+    for (pieces) |piece| bytes_length += piece.len;
+    if (bytes_length > layout.ring_bytes_max) return null;
+    const slot = claim(v) orelse return null;
+    var at: usize = 0;
+    for (pieces) |piece| {
+        @memcpy(slot.bytes[at..][0..piece.len], piece);
+        at += piece.len;
+    }
+    submit(v, slot, operation, arguments, @intCast(bytes_length));
+    while (!wait(v, slot)) if (isOver(v)) return null;
+    const result = slot.result;
+    made.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]) };
+    @atomicStore(u32, &slot.state, layout.ring_free, .release);
+    return result;
+}
+
+fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, arguments: []const u64, bytes_length: u32) void {
+    slot.client = clients.number();
+    slot.operation = operation;
+    slot.bytes_length = bytes_length;
+    @memcpy(slot.arguments[0..arguments.len], arguments);
+    @atomicStore(u32, &slot.waiting, 0, .monotonic);
+    @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
+    ring(v, slot);
 }
 
 /// Another slot for each thread to start at, so that threads do not meet.

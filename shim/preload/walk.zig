@@ -37,10 +37,30 @@ pub const How = struct {
     allow_empty: bool = false,
 };
 
+/// The last component of a path by which something is made, removed or renamed, and what has that name now.
+pub const Last = struct {
+    kind: enum { name, dot, dot_dot } = .name,
+    /// Slashes stand behind it.
+    slashes: bool = false,
+    /// Of the name; more than `name_bytes_max` is a name too long, of which the bytes are not there.
+    length: usize = 0,
+    bytes: [layout.name_bytes_max]u8 = undefined,
+    /// The dentry and its inode; 0: nothing has that name.
+    dentry: u32 = 0,
+    ino: u32 = 0,
+    generation: u32 = 0,
+
+    pub fn name(last: *const Last) []const u8 {
+        return last.bytes[0..last.length];
+    }
+};
+
 const path_bytes_max = 4096;
 const links_max = 40;
 /// Chains are two names long when the table is full; longer than this is a chain that is being changed.
 const chain_max = 4096;
+/// Directories below each other; more are left to the kernel.
+const depth_max = 4096;
 
 pub const s_ifmt = 0o170000;
 pub const s_ifdir = 0o040000;
@@ -48,6 +68,16 @@ pub const s_ifreg = 0o100000;
 pub const s_iflnk = 0o120000;
 
 pub noinline fn at(dirfd: c_int, path: [*:0]const u8, how: How) Answer {
+    return resolve(dirfd, path, how, null);
+}
+
+/// The directory of the path's last component, which may be searched; about the component, whatever it is, `last` says all.
+/// A link there is not followed, also not with slashes behind it.
+pub noinline fn beforeLast(dirfd: c_int, path: [*:0]const u8, last: *Last) Answer {
+    return resolve(dirfd, path, .{}, last);
+}
+
+inline fn resolve(dirfd: c_int, path: [*:0]const u8, how: How, last: ?*Last) Answer {
     const start = switch (paths.start(dirfd, path)) {
         .inside => |inside| inside,
         .kernel => |reason| return .{ .kernel = reason },
@@ -59,7 +89,7 @@ pub noinline fn at(dirfd: c_int, path: [*:0]const u8, how: How) Answer {
     for (0..region.rounds_max) |_| {
         if (region.ended(v)) return .{ .kernel = .not_attached };
         const before = region.begin(seq) orelse break;
-        var walk: Walk = .{ .v = v, .own = own, .how = how, .ino = start.ino, .rest = start.rest };
+        var walk: Walk = .{ .v = v, .own = own, .how = how, .last = last, .ino = start.ino, .rest = start.rest };
         var answer = walk.run();
         if (answer == .kernel) return answer;
         if (!region.unchanged(seq, before)) continue;
@@ -74,6 +104,8 @@ const Walk = struct {
     v: *const View,
     own: *const credentials.Credentials,
     how: How,
+    /// Set: the walk ends before the last component.
+    last: ?*Last,
     /// Where it has come to, and the name there that led to it (0, 0: none did).
     ino: u32,
     parent: u32 = 0,
@@ -90,6 +122,8 @@ const Walk = struct {
             const is_directory = inode.mode & s_ifmt == s_ifdir;
             const name = afterSlashes(w.rest);
             if (name[0] == 0) {
+                // The mount's own name is in a directory of another file system.
+                if (w.last != null) return .{ .kernel = .leaves_mount };
                 if (name != w.rest and !is_directory) return .{ .errno = .NOTDIR };
                 w.rest = name;
                 return w.arrive(inode);
@@ -99,6 +133,7 @@ const Walk = struct {
             if (!may_search) return .{ .errno = .ACCES };
             const length = componentLength(name);
             w.rest = name + length;
+            if (w.last) |last| if (afterSlashes(w.rest)[0] == 0) return w.stopBefore(last, inode, name[0..length]);
             if (name[0] == '.' and length <= 2 and (length == 1 or name[1] == '.')) {
                 if (length == 2) {
                     if (w.ino == layout.root_ino) return .{ .kernel = .leaves_mount };
@@ -125,6 +160,23 @@ const Walk = struct {
             w.dentry = slot;
             w.ino = child;
         }
+    }
+
+    noinline fn stopBefore(w: *Walk, last: *Last, directory: *volatile layout.Inode, name: []const u8) Answer {
+        const dots = name[0] == '.' and name.len <= 2 and (name.len == 1 or name[1] == '.');
+        last.* = .{
+            .kind = if (!dots) .name else if (name.len == 1) .dot else .dot_dot,
+            .slashes = w.rest[0] == '/',
+            .length = name.len,
+        };
+        w.rest = afterSlashes(w.rest);
+        if (dots or name.len > layout.name_bytes_max) return w.arrive(directory);
+        @memcpy(last.bytes[0..name.len], name);
+        last.dentry = find(w.v, w.ino, name) orelse return .{ .kernel = .busy };
+        if (last.dentry == 0) return if (isMadeUp(name)) .{ .kernel = .special_file } else w.arrive(directory);
+        last.ino = w.v.dentries[last.dentry].ino;
+        last.generation = (region.inode(w.v, last.ino) orelse return .{ .kernel = .busy }).generation;
+        return w.arrive(directory);
     }
 
     fn arrive(w: *Walk, inode: *volatile layout.Inode) Answer {
@@ -204,9 +256,34 @@ fn componentLength(name: [*:0]const u8) usize {
     return length;
 }
 
-/// No such name; but some names, which no listing shows, the daemon makes up when it is asked (see reopen.zig).
 fn missing(name: []const u8) Answer {
-    return if (std.mem.startsWith(u8, name, ".btfuse-")) .{ .kernel = .special_file } else .{ .errno = .NOENT };
+    return if (isMadeUp(name)) .{ .kernel = .special_file } else .{ .errno = .NOENT };
+}
+
+/// Some names, which no listing shows, the daemon makes up when it is asked (see reopen.zig).
+fn isMadeUp(name: []const u8) bool {
+    return std.mem.startsWith(u8, name, ".btfuse-");
+}
+
+/// The dentry that a directory has under this name just now; 0: none, as far as can be told.
+pub fn dentryNamed(v: *const View, parent: u32, name: []const u8) u32 {
+    for (0..region.rounds_max) |_| {
+        const seq = region.begin(&v.super.namespace_seq) orelse return 0;
+        const slot = find(v, parent, name) orelse 0;
+        if (region.unchanged(&v.super.namespace_seq, seq)) return slot;
+    }
+    return 0;
+}
+
+/// Whether directory `inner` is `outer` or lies below it; null when that cannot be told.
+pub fn isWithin(v: *const View, inner: u32, outer: u32) ?bool {
+    var ino = inner;
+    for (0..depth_max) |_| {
+        if (ino == outer) return true;
+        if (ino == layout.root_ino) return false;
+        ino = (region.inode(v, ino) orelse return null).parent_ino;
+    }
+    return null;
 }
 
 /// As DentryHash.hash (src/core/dentry_hash.ts), bit for bit.

@@ -1,8 +1,9 @@
 /**
- * Real programs on two mounts: the same scenario runs on tmpfs, the oracle, and on btfuse, and has to come to
- * the same results. A scenario returns its results as named texts; after it, `btfuse check` has to find nothing.
+ * Real programs on three mounts: the same scenario runs on tmpfs, the oracle, on btfuse, and on btfuse under the
+ * preloaded library, and has to come to the same results. A scenario returns its results as named texts; after it, `btfuse check` has to find nothing.
  * @module
  */
+import { canPreload, quietlyPreloaded } from "../shim/support.ts";
 import {
   btfuseCommand,
   canRun,
@@ -21,7 +22,7 @@ export type Results = Record<string, string>;
 
 /** Where a scenario works. */
 export interface Place {
-  readonly kind: "tmpfs" | "btfuse";
+  readonly kind: "tmpfs" | "btfuse" | "btfuse run";
   /** The root of the mount. */
   readonly dir: string;
   /** A directory beside the mount, for this place alone. */
@@ -71,18 +72,25 @@ export function testProgram(scenario: Scenario): void {
       Deno.chmodSync(fixtures, 0o755);
       try {
         await scenario.prepare?.(fixtures);
-        const results: Results[] = [];
-        for (const kind of ["tmpfs", "btfuse"] as const) {
-          await t.step(
-            kind,
-            showingBoth(async () => {
-              results.push(await performOn(kind, scenario, fixtures));
+        const results = new Map<Place["kind"], Results>();
+        for (const kind of ["tmpfs", "btfuse", "btfuse run"] as const) {
+          await t.step({
+            name: kind,
+            ignore: kind === "btfuse run" && !canPreload,
+            fn: showingBoth(async () => {
+              results.set(kind, await performOn(kind, scenario, fixtures));
             }),
-          );
+          });
         }
-        const [expected, actual] = results;
         // A side that failed has said so in its own step.
-        if (expected && actual) await t.step("equal results", () => assertSame(actual, expected));
+        const expected = results.get("tmpfs");
+        results.delete("tmpfs");
+        for (const [kind, actual] of results) {
+          if (!expected) break;
+          await t.step(`${kind}: equal results`, () => {
+            assertSame(actual, expected, [kind, "tmpfs"]);
+          });
+        }
       } finally {
         await runOk(["rm", "-rf", fixtures]);
       }
@@ -96,11 +104,29 @@ async function performOn(
   fixtures: string,
 ): Promise<Results> {
   const size = scenario.size ?? "512M";
-  await using mount = kind === "tmpfs"
-    ? await mountTmpfs({ size })
-    : await mountBtfuse({ size, ...cacheChoice(), options: scenario.options ?? [] });
-  const results = await scenario.perform(placeIn(mount, kind, fixtures));
-  if (kind === "btfuse") await runOk([...btfuseCommand(), "check", mount.dir]);
+  if (kind === "tmpfs") {
+    await using mount = await mountTmpfs({ size });
+    return await performIn(mount, kind, scenario, fixtures);
+  }
+  await using mount = await mountBtfuse({
+    size,
+    ...cacheChoice(),
+    options: scenario.options ?? [],
+  });
+  const env = kind === "btfuse run" ? quietlyPreloaded(mount) : {};
+  const results = await performIn(mount, kind, scenario, fixtures, env);
+  await runOk([...btfuseCommand(), "check", mount.dir]);
+  return results;
+}
+
+async function performIn(
+  mount: MountedDirectory,
+  kind: Place["kind"],
+  scenario: Scenario,
+  fixtures: string,
+  env?: Record<string, string>,
+): Promise<Results> {
+  const results = await scenario.perform(placeIn(mount, kind, fixtures, env));
   return Object.fromEntries(
     Object.entries(results).map(([name, text]) => [name, text.replaceAll(mount.dir, "<dir>")]),
   );
@@ -111,14 +137,19 @@ export function cacheChoice(): { cache?: "none" } {
   return Deno.env.get("BTFUSE_TEST_CACHE") === "none" ? { cache: "none" } : {};
 }
 
-/** The place that a mounted directory is to a scenario. */
-export function placeIn(mount: MountedDirectory, kind: Place["kind"], fixtures: string): Place {
+/** The place that a mounted directory is to a scenario; `env` is set for all its commands. */
+export function placeIn(
+  mount: MountedDirectory,
+  kind: Place["kind"],
+  fixtures: string,
+  env: Record<string, string> = {},
+): Place {
   const { dir, scratch } = mount;
   const complete = (options: RunOptions): RunOptions => ({
     cwd: dir,
     timeoutMs: 120_000,
     ...options,
-    env: { ...ENVIRONMENT, ...options.env },
+    env: { ...ENVIRONMENT, ...env, ...options.env },
   });
   const ok = async (command: string[], options: RunOptions = {}) =>
     (await runOk(command, complete(options))).stdout;

@@ -69,9 +69,9 @@ mountTest(
 );
 
 mountTest("run: the program is the process itself, and signals are its own", async (m) => {
-  const show =
-    'echo $$ "$(sed -n "s/^SigIgn:\\t//p" /proc/$$/status)" "$(ulimit -Sn)"; kill -TERM $$; sleep 9';
-  const shell = 'ulimit -Sn 500; echo $$; exec "$@"';
+  const who = 'echo $$ "$(sed -n "s/^SigIgn:\\t//p" /proc/$$/status)" "$(ulimit -Sn)"';
+  const show = `${who}; kill -TERM $$; sleep 9`;
+  const shell = `ulimit -Sn 500; ${who}; exec "$@"`;
   const result = await run([
     "sh",
     "-c",
@@ -87,10 +87,9 @@ mountTest("run: the program is the process itself, and signals are its own", asy
   ]);
   assertEquals(result.code, 128 + 15);
   const [outer, inner] = result.stdout.split("\n");
-  const [pid, ignored, limit] = (inner ?? "").split(" ");
-  assertEquals([pid, ignored], [outer, "0000000000000000"]);
   // Only the launcher can see the limit before Deno raises it.
-  if (btfuseCommand().length === 1) assertEquals(limit, "500");
+  const count = btfuseCommand().length === 1 ? 3 : 2;
+  assertEquals(inner?.split(" ").slice(0, count), outer?.split(" ").slice(0, count));
 });
 
 mountTest("run: 127 for what is not found, 126 for what cannot be executed", async (m) => {

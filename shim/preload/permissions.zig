@@ -1,0 +1,137 @@
+//! What the kernel asks before names and attributes change, in its words and its order: fs/namei.c (may_create, may_delete),
+//! fs/attr.c (setattr_prepare). Whether the daemon is to do it, then: what it is asked by the ring, it does.
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const clients = @import("clients.zig");
+const counters = @import("counters.zig");
+const credentials = @import("credentials.zig");
+const next = @import("next.zig");
+const region = @import("region.zig");
+const ring = @import("ring.zig");
+const system = @import("system.zig");
+const walk = @import("walk.zig");
+
+const E = next.E;
+
+/// What became of a call: answered by the daemon, or here without it (SUCCESS: there was nothing to do), or left.
+pub const Outcome = union(enum) { ring: E, local: E, kernel: counters.Reason };
+
+/// As often is a path walked again of which something has ended meanwhile.
+pub const rounds_max = 4;
+
+pub const set_gid_mode = 0o2000;
+pub const set_id_modes = 0o6000;
+const sticky_mode = 0o1000;
+const group_execute_mode = 0o010;
+
+/// Who wants to change something.
+pub const Actor = struct {
+    v: *const region.View,
+    own: *const credentials.Credentials,
+
+    pub fn inode(who: Actor, ino: u32) *volatile layout.Inode {
+        return &who.v.inodes[ino];
+    }
+
+    pub fn may(who: Actor, file: *volatile layout.Inode, mask: u3) ?Outcome {
+        const allowed = walk.permits(file, who.own, who.own.effective, mask) orelse return .{ .kernel = .access_list };
+        return if (allowed) null else .{ .local = .ACCES };
+    }
+
+    /// inode_owner_or_capable
+    pub fn isOwner(who: Actor, file: *volatile layout.Inode) bool {
+        return file.uid == who.own.uid or who.own.effective.owner;
+    }
+
+    /// in_group_or_capable
+    pub fn mayKeepSetGid(who: Actor, gid: u32) bool {
+        return who.own.isMember(gid) or who.own.effective.set_id;
+    }
+
+    /// may_create, behind its first question, whether the name is there already.
+    pub fn mayCreate(who: Actor, directory: *volatile layout.Inode) ?Outcome {
+        return who.may(directory, write_and_search);
+    }
+
+    /// may_delete, of a name that is there.
+    pub fn mayDelete(who: Actor, directory: *volatile layout.Inode, victim: *volatile layout.Inode, as_directory: bool) ?Outcome {
+        if (who.may(directory, write_and_search)) |outcome| return outcome;
+        const kept = directory.mode & sticky_mode != 0 and directory.uid != who.own.uid and !who.isOwner(victim);
+        if (kept) return .{ .local = .PERM };
+        if (as_directory != isDirectory(victim)) return .{ .local = if (as_directory) .NOTDIR else .ISDIR };
+        return null;
+    }
+
+    /// A new file that is no directory loses set-group-ID, if somebody else's group could execute it (mode_strip_sgid).
+    pub fn losesSetGid(who: Actor, directory: *volatile layout.Inode, mode: u32) bool {
+        const both = set_gid_mode | group_execute_mode;
+        return mode & both == both and directory.mode & set_gid_mode != 0 and !who.mayKeepSetGid(directory.gid);
+    }
+
+    /// null: we are a client, and the daemon may be asked.
+    pub fn register(who: Actor) ?Outcome {
+        if (clients.number() == 0 and !isWorthIt()) return .{ .kernel = .first_changes };
+        return if (clients.get(who.v) == 0) .{ .kernel = .no_room } else null;
+    }
+
+    /// The daemon's answer; null: an inode has ended meanwhile, the path is to be walked again.
+    pub fn ask(who: Actor, operation: u32, arguments: []const u64, pieces: []const []const u8, made: *ring.Made) ?Outcome {
+        if (who.register()) |outcome| return outcome;
+        const result = ring.change(who.v, operation, arguments, pieces, made) orelse return .{ .kernel = .ring_unavailable };
+        if (result == -@as(i32, @intFromEnum(E.STALE))) return null;
+        return .{ .ring = if (result < 0) @enumFromInt(-result) else .SUCCESS };
+    }
+};
+
+const write_and_search = 3;
+
+/// To become a client takes as long as some changes through the kernel: most programs that are started make one or none.
+const first_changes_count = 2;
+var first_changes: u32 = 0;
+
+fn isWorthIt() bool {
+    return @atomicRmw(u32, &first_changes, .Add, 1, .monotonic) >= first_changes_count;
+}
+
+pub fn isDirectory(file: *volatile layout.Inode) bool {
+    return file.mode & walk.s_ifmt == walk.s_ifdir;
+}
+
+pub const Acting = union(enum) { actor: Actor, outcome: Outcome };
+
+/// After a walk has found that this is about the mount.
+pub fn actor() Acting {
+    const v = region.view() orelse return .{ .outcome = .{ .kernel = .not_attached } };
+    const own = credentials.get(v) orelse return .{ .outcome = .{ .kernel = .other_user } };
+    if (!mountIsWritable()) return .{ .outcome = .{ .kernel = .mount_flags } };
+    return .{ .actor = .{ .v = v, .own = own } };
+}
+
+extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;
+const clock_monotonic_coarse = 6;
+/// How late it may be noticed that the mount has become read-only.
+const writable_milliseconds = 10;
+const w_ok = 2;
+
+const Writable = packed struct(u64) { yes: bool, until: u63 };
+var writable: u64 = 0;
+
+/// Whether the kernel would let us write the mount's root, where permission is no reason not to: not so where it is mounted
+/// read-only (mount(8) "remount,ro"), of which the region knows nothing.
+fn mountIsWritable() bool {
+    var now: system.Timespec = undefined;
+    if (clock_gettime(clock_monotonic_coarse, &now) != 0) return false;
+    const milliseconds: u63 = @intCast(now.sec * std.time.ms_per_s + @divTrunc(now.nsec, std.time.ns_per_ms));
+    const known: Writable = @bitCast(@atomicLoad(u64, &writable, .monotonic));
+    return if (milliseconds < known.until) known.yes else askWritable(milliseconds);
+}
+
+noinline fn askWritable(milliseconds: u63) bool {
+    const mount = (region.configuration() orelse return false).mount;
+    const result = linux.syscall3(.faccessat, system.word(system.at_fdcwd), @intFromPtr(mount.ptr), w_ok);
+    const found: Writable = .{ .yes = result == 0, .until = milliseconds + writable_milliseconds };
+    @atomicStore(u64, &writable, @bitCast(found), .monotonic);
+    return found.yes;
+}
