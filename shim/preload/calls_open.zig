@@ -3,6 +3,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const counters = @import("counters.zig");
+const create = @import("create.zig");
 const credentials = @import("credentials.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
@@ -36,6 +37,7 @@ const Opened = union(enum) { fd: c_int, errno: E, kernel: counters.Reason };
 /// open(2) of what exists, for reading.
 pub fn openAt(dirfd: c_int, path: Path, flags_given: c_int) Opened {
     const flags: u32 = @bitCast(flags_given);
+    if (flags & ~served_flags != 0 and create.isHopeless(dirfd, path)) return .{ .errno = .NOENT };
     if (flags & ~served_flags != 0) return .{ .kernel = if (flags & 3 != 0) .write_open else .arguments };
     const o: linux.O = @bitCast(flags);
     for (0..rounds_max) |_| {

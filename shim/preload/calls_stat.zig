@@ -7,6 +7,7 @@ const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
+const permissions = @import("permissions.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
@@ -180,8 +181,8 @@ fn mayUse(v: *const region.View, place: walk.Place, mask: u3) Use {
     if (!std.meta.eql(own.effective, own.real)) return .{ .kernel = .access_list };
     const inode = &v.inodes[place.ino];
     const regular = inode.mode & walk.s_ifmt == walk.s_ifreg;
-    // A mount may become read-only, or noexec, at any time.
-    if (mask & 2 != 0 or (mask & 1 != 0 and regular)) return .{ .kernel = .mount_flags };
+    // A mount may be read-only, or noexec.
+    if ((mask & 2 != 0 and !permissions.mountIsWritable()) or (mask & 1 != 0 and regular)) return .{ .kernel = .mount_flags };
     const may = walk.permits(inode, own, own.effective, mask) orelse return .{ .kernel = .access_list };
     if (inode.mode == 0 or inode.generation != place.generation) return .again;
     return if (may) .{ .result = 0 } else .{ .errno = .ACCES };

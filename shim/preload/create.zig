@@ -1,5 +1,7 @@
 //! Making a regular file: open(2) with O_CREAT of a name that is not there, and mknod(2).
 
+const layout = @import("layout");
+const descriptors = @import("descriptors.zig");
 const names = @import("names.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -57,4 +59,15 @@ pub fn uncount(made: File) void {
     const before = @atomicRmw(u32, &inode.open_count, .Sub, 1, .seq_cst);
     // As at the last close: somebody may have removed it meanwhile.
     if (before == 1 and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) ring.release(v, made.ino, made.generation);
+}
+
+/// Whether nothing can be made, or found, under this path, because it is a name in a removed directory that this process has open:
+/// the kernel could not even be told which one that is.
+pub fn isHopeless(dirfd: c_int, path: [*:0]const u8) bool {
+    const ino = descriptors.inodeOf(dirfd) orelse return false;
+    const v = region.view() orelse return false;
+    if (v.inodes[ino].nlink != 0 or @intFromPtr(path) < layout.page_bytes or path[0] == 0 or path[0] == '.') return false;
+    var at: usize = 0;
+    while (path[at] != 0) : (at += 1) if (path[at] == '/') return false;
+    return true;
 }

@@ -1,5 +1,9 @@
 //! What the kernel asks before names and attributes change, in its words and its order: fs/namei.c (may_create, may_delete),
-//! fs/attr.c (setattr_prepare). Whether the daemon is to do it, then: what it is asked by the ring, it does.
+//! fs/attr.c (setattr_prepare). The daemon then does what it is asked for.
+//!
+//! What the region does not tell: that the mount is read-only is noticed within 10 ms; another file system mounted on a directory
+//! below is not (removing or renaming that directory detaches it, as from another mount namespace); watchers of inotify(7) and
+//! fanotify(7) are told of changes made through the kernel only.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -120,7 +124,7 @@ var writable: u64 = 0;
 
 /// Whether the kernel would let us write the mount's root, where permission is no reason not to: not so where it is mounted
 /// read-only (mount(8) "remount,ro"), of which the region knows nothing.
-fn mountIsWritable() bool {
+pub fn mountIsWritable() bool {
     var now: system.Timespec = undefined;
     if (clock_gettime(clock_monotonic_coarse, &now) != 0) return false;
     const milliseconds: u63 = @intCast(now.sec * std.time.ms_per_s + @divTrunc(now.nsec, std.time.ns_per_ms));

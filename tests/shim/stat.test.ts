@@ -229,7 +229,8 @@ shimTest("relative paths, wherever the working directory is", async (m) => {
     directory,
   ): Call[] => [
     ["chdir", directory],
-    ...relative.flatMap(everyCall),
+    // Above it is what others use, too.
+    ...relative.filter((path) => path !== ".." || directory !== base).flatMap(everyCall),
     ...everyCall(dir.slice(1)),
     ["fstatat", "", AT_EMPTY_PATH],
     ["statx", "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME],
