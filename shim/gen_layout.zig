@@ -19,7 +19,7 @@ const constants = .{
     "ring_accessed",          "ring_invalidate",       "ring_make",               "ring_symlink",
     "ring_link",              "ring_remove",           "ring_rename",             "ring_setattr",
     "ring_prepare",           "ring_fallocate",        "ring_copy",               "ring_setxattr",
-    "ring_removexattr",       "ring_tmpfile",
+    "ring_removexattr",       "ring_tmpfile", "ring_unhide",
 };
 
 fn upper(comptime name: []const u8) [name.len]u8 {

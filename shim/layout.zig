@@ -339,6 +339,8 @@ pub const ring_setxattr = 14;
 pub const ring_removexattr = 15;
 /// (parent inode, mode, umask, uid, gid) → inode, as ring_make
 pub const ring_tmpfile = 16;
+/// (inode): it was opened by its hidden name (src/ops/lookup.ts), which the kernel need not remember: it would keep the file from ending.
+pub const ring_unhide = 17;
 
 /// A request of a client and its reply.
 pub const RingSlot = extern struct {

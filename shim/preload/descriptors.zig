@@ -374,10 +374,15 @@ pub fn openReal(o: Open) c_int {
     return real;
 }
 
-/// The kernel finds out only at the start of a directory that the listing in its cache is out of date.
+/// The kernel finds out only at the start of a directory that the listing in its cache is out of date. It is no reading that
+/// the program would have asked for: where it may be, without a trace.
 fn lookAtStart(directory: c_int) void {
     var bytes: [512]u8 align(8) = undefined;
+    const flags = linux.fcntl(directory, linux.F.GETFL, 0);
+    const untraced: linux.O = .{ .NOATIME = true };
+    _ = linux.fcntl(directory, linux.F.SETFL, flags | @as(u32, @bitCast(untraced)));
     _ = linux.getdents64(directory, &bytes, bytes.len);
+    _ = linux.fcntl(directory, linux.F.SETFL, flags);
 }
 
 /// Every descriptor, or those that a program started by exec would inherit.

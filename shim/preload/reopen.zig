@@ -7,6 +7,7 @@ const layout = @import("layout");
 const data = @import("data.zig");
 const dentries = @import("dentries.zig");
 const region = @import("region.zig");
+const ring = @import("ring.zig");
 const system = @import("system.zig");
 
 const View = region.View;
@@ -30,7 +31,9 @@ pub fn open(v: *const View, what: What) c_int {
         if (fd != no_entry) return fd;
     }
     // A removed directory has no hidden name: nobody could say what ".." is there.
-    return openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
+    const fd = openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
+    if (fd >= 0) ring.unhide(v, what.ino, what.generation);
+    return fd;
 }
 
 const no_entry = -@as(c_int, @intFromEnum(linux.E.NOENT));

@@ -27,6 +27,11 @@ pub fn release(v: *const region.View, ino: u32, generation: u32) void {
     _ = request(v, layout.ring_release, &.{ ino, generation });
 }
 
+/// The inode was opened by its hidden name.
+pub fn unhide(v: *const region.View, ino: u32, generation: u32) void {
+    _ = request(v, layout.ring_unhide, &.{ ino, generation });
+}
+
 /// The result of a request (0 or more, or a negative errno); null when the daemon cannot be asked.
 pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i32 {
     const slot = claim(v) orelse return null;

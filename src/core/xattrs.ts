@@ -32,6 +32,8 @@ const FLAGS: Record<string, number> = {
   [CAPABILITY]: INODE_FLAG_CAPABILITY,
 };
 
+const ALL_FLAGS = Object.values(FLAGS).reduce((all, flag) => all | flag, 0);
+
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
 
@@ -107,7 +109,7 @@ export class Xattrs {
     this.inodes.set(ino, INODE_XATTR_SLOT, slot);
     let flags = 0;
     for (const { name } of attributes) flags |= FLAGS[latin1.decode(name)] ?? 0;
-    this.inodes.set(ino, INODE_FLAGS, flags);
+    this.#setFlags(ino, flags);
     return 0;
   }
 
@@ -160,7 +162,12 @@ export class Xattrs {
     const slot = this.inodes.get(ino, INODE_XATTR_SLOT);
     if (slot !== 0) this.chains.release(slot);
     this.inodes.set(ino, INODE_XATTR_SLOT, 0);
-    this.inodes.set(ino, INODE_FLAGS, 0);
+    this.#setFlags(ino, 0);
+  }
+
+  /** Those that attributes stand for; others stay. */
+  #setFlags(ino: number, flags: number): void {
+    this.inodes.set(ino, INODE_FLAGS, (this.inodes.get(ino, INODE_FLAGS) & ~ALL_FLAGS) | flags);
   }
 }
 

@@ -69,12 +69,13 @@ export class KernelNotices {
     const holds = Atomics.load(this.fs.region.inodes, parent * INODE_WORDS + INODE_KERNEL_HOLDS);
     // The bit of names stays: of the directory's other names the kernel is not told.
     if ((holds & (KERNEL_HOLDS_NAMES | KERNEL_HOLDS_LISTING)) !== 0) {
-      this.#addEntry(parent, name, start, length);
+      this.nameForgotten(parent, name, start, length);
     }
     this.listingChanged(parent);
   }
 
-  #addEntry(parent: number, name: Uint8Array, start: number, length: number): void {
+  /** The kernel is to look the name up again. */
+  nameForgotten(parent: number, name: Uint8Array, start: number, length: number): void {
     const words = this.#next(0, INVAL_ENTRY, INVAL_ENTRY_BYTES + length + 1);
     words[OUT_BODY] = parent;
     words[OUT_BODY + 1] = 0;

@@ -8,6 +8,7 @@ import {
   ROOT_INO,
   SUPER_GENERATION,
 } from "../region/layout.gen.ts";
+import type { FileSystem } from "../core/file_system.ts";
 import { type Exchange, NO_REPLY } from "./exchange.ts";
 import { IN_BODY_BYTES, OUT_BODY } from "./protocol.ts";
 
@@ -41,7 +42,7 @@ export function lookup(x: Exchange): number {
  * which only those know who may read the region. @returns the inode, or 0
  */
 function hiddenInode(x: Exchange, length: number): number {
-  const { request, nodeid, fs: { inodes, region: { superblock } } } = x;
+  const { request, nodeid, fs: { inodes } } = x;
   if (nodeid !== ROOT_INO || length <= HIDDEN_PREFIX.length) return 0;
   for (let i = 0; i < HIDDEN_PREFIX.length; i++) {
     if (request[IN_BODY_BYTES + i] !== HIDDEN_PREFIX.charCodeAt(i)) return 0;
@@ -49,10 +50,13 @@ function hiddenInode(x: Exchange, length: number): number {
   const name = new TextDecoder().decode(request.subarray(IN_BODY_BYTES, IN_BODY_BYTES + length));
   const ino = Number(/^\.btfuse-([1-9]\d{0,9})-/.exec(name)?.[1] ?? 0);
   if (!inodes.exists(ino) || !inodes.isRegular(ino)) return 0;
+  return name === hiddenName(x.fs, ino) ? ino : 0;
+}
+
+export function hiddenName({ inodes, region: { superblock } }: FileSystem, ino: number): string {
   const key = [superblock[SUPER_GENERATION + 1], superblock[SUPER_GENERATION]]
     .map((word) => word.toString(16).padStart(8, "0")).join("");
-  const expected = `${HIDDEN_PREFIX}${ino}-${inodes.get(ino, INODE_GENERATION)}-${key}`;
-  return name === expected ? ino : 0;
+  return `${HIDDEN_PREFIX}${ino}-${inodes.get(ino, INODE_GENERATION)}-${key}`;
 }
 
 /** The kernel must not keep such a name: when the file ends nobody would tell it. */

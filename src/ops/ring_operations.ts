@@ -32,6 +32,8 @@ import {
   RING_SETXATTR,
   RING_SYMLINK,
   RING_TMPFILE,
+  RING_UNHIDE,
+  ROOT_INO,
 } from "../region/layout.gen.ts";
 import {
   EFBIG,
@@ -56,6 +58,7 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../core/inode_table.ts";
+import { hiddenName } from "./lookup.ts";
 import { FALLOC, FATTR } from "./protocol.ts";
 import { INODE_ARGUMENTS, type RingRequest } from "./ring_request.ts";
 
@@ -85,6 +88,7 @@ const operations = new Map<number, Operation>([
   [RING_SETXATTR, onInode(setxattr)],
   [RING_REMOVEXATTR, onInode(removexattr)],
   [RING_TMPFILE, onDirectory(tmpfile)],
+  [RING_UNHIDE, onFile(unhide)],
 ]);
 
 /** Serves what `r` has taken from a slot. */
@@ -119,6 +123,12 @@ function onFile(operation: (r: RingRequest, ino: number) => number): Operation {
 
 function release(r: RingRequest, ino: number): number {
   r.fs.releaseIfUnused(ino);
+  return 0;
+}
+
+function unhide(r: RingRequest, ino: number): number {
+  const name = new TextEncoder().encode(hiddenName(r.fs, ino));
+  r.notices.nameForgotten(ROOT_INO, name, 0, name.length);
   return 0;
 }
 

@@ -62,6 +62,7 @@ export const RING_COPY = 13;
 export const RING_SETXATTR = 14;
 export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
+export const RING_UNHIDE = 17;
 
 export const CLIENT_WORDS = 272;
 export const CLIENT_STATE = 0;

@@ -133,6 +133,8 @@ Deno.test("an open file without names lives until the last client has closed it"
   fs.inodes.set(ino, INODE_OPEN_COUNT, 2);
   assertEquals(fs.names.unlink(ROOT_INO, bytes("file"), 0, 4), 0);
   assertEquals(fs.region.superblock[SUPER_ORPHAN_COUNT], 1);
+  assertEquals(fs.xattrs.set(ino, "user.name", bytes("value"), 0), 0);
+  assertEquals(fs.xattrs.remove(ino, "user.name"), 0);
   assertEquals(new TextDecoder().decode(read(fs, ino, 10)), "text");
   assertEquals(fs.check(), []);
   fs.inodes.set(ino, INODE_OPEN_COUNT, 0);

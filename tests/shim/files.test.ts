@@ -253,3 +253,25 @@ shimTest("a file is read while another process changes it", async (dir, compare)
     await changes;
   }
 });
+
+shimTest(
+  "a file that was removed while it was open takes no room once it is closed",
+  async (dir, compare) => {
+    const program = `
+import mmap, os
+free = os.statvfs(".").f_ffree, os.statvfs(".").f_bfree
+for i in range(20):
+    with open("gone", "w") as file: file.write("text" * 10000)
+    fd = os.open("gone", os.O_RDONLY)
+    os.unlink("gone")
+    # A mapping needs the kernel's own file, which can only be had by the hidden name.
+    view = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+    assert os.pread(fd, 4, 0) == view[:4] == b"text"
+    view.close()
+    os.close(fd)
+print(os.statvfs(".").f_ffree - free[0], os.statvfs(".").f_bfree - free[1])
+`;
+    const { stdout } = await compare([python, "-c", program], { cwd: dir });
+    assertEquals(stdout, "0 0\n");
+  },
+);
