@@ -211,6 +211,8 @@ pub const inode_flag_acl_access: u32 = 2;
 pub const inode_flag_capability: u32 = 4;
 /// Without names, and counted in `orphan_count`.
 pub const inode_flag_orphan: u32 = 8;
+/// Made without a name (O_TMPFILE): it may get one. Others that have lost theirs may not.
+pub const inode_flag_linkable: u32 = 16;
 /// Bytes of a symbolic link's target kept in the inode (map_height … direct).
 pub const target_inline_bytes = 56;
 

@@ -8,6 +8,7 @@
 import type { Region } from "../region/region.ts";
 import {
   INODE_FLAG_ACL_DEFAULT,
+  INODE_FLAG_LINKABLE,
   INODE_FLAG_ORPHAN,
   INODE_FLAGS,
   INODE_GID,
@@ -285,7 +286,19 @@ export class FileSystem {
     return added;
   }
 
-  /** An inode without a name (O_TMPFILE, and the first step of all others). @returns its number or -errno */
+  /** open(2) with O_TMPFILE: a file without a name, which it may be given later. @returns its number or -errno */
+  makeUnnamed(
+    parent: number,
+    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+  ): number {
+    const ino = this.makeInode(parent, o);
+    if (ino > 0) {
+      this.inodes.set(ino, INODE_FLAGS, this.inodes.get(ino, INODE_FLAGS) | INODE_FLAG_LINKABLE);
+    }
+    return ino;
+  }
+
+  /** An inode without a name: the first step of all others. @returns its number or -errno */
   makeInode(
     parent: number,
     o: { mode: number; umask: number; uid: number; gid: number; rdev: number },

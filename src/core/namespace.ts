@@ -21,6 +21,8 @@ import {
   DENTRY_WORDS,
   INODE_DENTRY,
   INODE_ENTRY_COUNT,
+  INODE_FLAG_LINKABLE,
+  INODE_FLAGS,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
   INODE_PARENT_INO,
@@ -195,16 +197,19 @@ export class Namespace {
     this.#sequences.endNames();
   }
 
-  /** link(2). @returns 0 or -errno */
+  /** link(2). @returns 0, -ENOENT (it has lost its last name), or another -errno */
   link(ino: number, parent: number, name: Uint8Array, start: number, length: number): number {
     if (this.inodes.isDirectory(ino)) return -EPERM;
     const problem = this.mayCreate(parent, name, start, length);
     if (problem !== 0) return problem;
     const nlink = this.inodes.get(ino, INODE_NLINK);
     if (nlink === NLINK_MAX) return -EMLINK;
+    const flags = this.inodes.get(ino, INODE_FLAGS);
+    if (nlink === 0 && (flags & INODE_FLAG_LINKABLE) === 0) return -ENOENT;
     const added = this.add(parent, name, start, length, ino);
     if (added !== 0) return added;
     this.inodes.set(ino, INODE_NLINK, nlink + 1);
+    this.inodes.set(ino, INODE_FLAGS, flags & ~INODE_FLAG_LINKABLE);
     this.inodes.touch(ino, CTIME);
     this.releaseIfUnused(ino); // no orphan any more, if it was one
     return 0;

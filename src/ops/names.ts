@@ -49,7 +49,7 @@ export function create(x: Exchange): number {
 
 /** open(2) with O_TMPFILE: an inode without a name, alive while the kernel refers to it. */
 export function tmpfile(x: Exchange): number {
-  const ino = x.fs.makeInode(x.nodeid, {
+  const ino = x.fs.makeUnnamed(x.nodeid, {
     mode: x.body(1),
     umask: x.body(2),
     rdev: 0,

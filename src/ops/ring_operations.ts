@@ -170,7 +170,7 @@ function make(r: RingRequest, parent: number): number {
 
 function tmpfile(r: RingRequest, parent: number): number {
   if (r.fs.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
-  const ino = r.fs.makeInode(parent, {
+  const ino = r.fs.makeUnnamed(parent, {
     mode: S_IFREG | (r.word(2) & PERMISSIONS),
     umask: r.word(3) & PERMISSIONS,
     uid: r.word(4),

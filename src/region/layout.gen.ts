@@ -27,6 +27,7 @@ export const KERNEL_HOLDS_DATA = 2;
 export const KERNEL_HOLDS_LISTING = 4;
 export const KERNEL_HOLDS_NAMES = 8;
 export const INODE_FLAG_ORPHAN = 8;
+export const INODE_FLAG_LINKABLE = 16;
 export const EXTEND_DAEMON = 4294967295;
 export const LIMBO_MAX = 128;
 export const CLIENT_COUNT_MAX = 1024;

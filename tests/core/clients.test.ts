@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { blockOf } from "../../src/core/block_map.ts";
+import { ENOENT } from "../../src/core/errno.ts";
 import type { FileSystem } from "../../src/core/file_system.ts";
 import { MTIME, S_IFDIR, S_IFREG } from "../../src/core/inode_table.ts";
 import {
@@ -144,12 +145,16 @@ Deno.test("an open file without names lives until the last client has closed it"
   assertEquals(fs.check(), []);
 });
 
-Deno.test("orphans of clients that died are found; one that gets a name again is none", () => {
+Deno.test("orphans of clients that died are found; one that gets a name is none", () => {
   const { fs } = withClient();
-  const inos = ["a", "b", "c"].map((name) => make(fs, name));
+  const unnamed = fs.makeUnnamed(ROOT_INO, { ...OWNER, mode: S_IFREG | 0o600 });
+  const inos = [make(fs, "a"), make(fs, "b"), unnamed];
   for (const ino of inos) fs.inodes.set(ino, INODE_OPEN_COUNT, 1);
-  for (const name of ["a", "b", "c"]) fs.names.unlink(ROOT_INO, bytes(name), 0, 1);
-  assertEquals(fs.names.link(inos[2], ROOT_INO, bytes("again"), 0, 5), 0);
+  for (const name of ["a", "b"]) fs.names.unlink(ROOT_INO, bytes(name), 0, 1);
+  fs.releaseIfUnused(unnamed);
+  assertEquals(fs.region.superblock[SUPER_ORPHAN_COUNT], 3);
+  assertEquals(fs.names.link(inos[0], ROOT_INO, bytes("again"), 0, 5), -ENOENT, "lost its name");
+  assertEquals(fs.names.link(unnamed, ROOT_INO, bytes("again"), 0, 5), 0);
   assertEquals(fs.region.superblock[SUPER_ORPHAN_COUNT], 2);
   fs.releaseOrphans((ino) => ino === inos[1]);
   assertEquals(inos.map((ino) => fs.inodes.exists(ino)), [false, true, true]);
