@@ -12,7 +12,7 @@ import { Region, regionSizes } from "../region/region.ts";
 import type { KernelWorkerStart, KernelWorkerStopped as Stopped } from "./kernel_worker.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
-import { mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
+import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf, usersOf } from "./process_table.ts";
 import { currentUid, objectName } from "./shared_objects.ts";
 import { unmount } from "./unmount.ts";
@@ -127,8 +127,8 @@ async function takeDown(
 /** @returns whether it is gone from the directory tree */
 async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise<boolean> {
   const mounts = readMounts();
-  // Its directory may have been renamed meanwhile.
-  const current = mounts.find((entry) => entry.mountId === mount.mountId);
+  // Its directory may have been renamed meanwhile, and once it is unmounted the next mount of anybody gets its number.
+  const current = mounts.find((entry) => isSameMount(entry, mount));
   if (current === undefined) return true;
   const { mountPoint } = current;
   if (mountAt(mounts, mountPoint) !== current) {

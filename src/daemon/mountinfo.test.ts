@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import {
   btfuseMounts,
+  isSameMount,
   isUnder,
   mountAt,
   mountHolding,
@@ -60,4 +61,17 @@ Deno.test("under is by whole names", () => {
     true,
     true,
   ]);
+});
+
+Deno.test("a mount is not taken for the next one, which gets its number", () => {
+  const line = (device: string, path: string, source: string) =>
+    `36 35 ${device} / ${path} rw - fuse.btfuse ${source} rw,user_id=0\n`;
+  const [ours] = parseMounts(line("0:40", "/mnt", "mine"));
+  const later = [
+    ...parseMounts(line("0:40", "/moved", "mine")),
+    ...parseMounts(line("0:40", "/mnt", "theirs")),
+    ...parseMounts(line("0:41", "/mnt", "mine")),
+    ...parseMounts("36 35 0:40 / /mnt rw - tmpfs mine rw\n"),
+  ];
+  assertEquals(later.map((entry) => isSameMount(entry, ours)), [true, false, false, false]);
 });

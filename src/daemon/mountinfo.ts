@@ -54,6 +54,12 @@ export function mountAt(mounts: MountEntry[], path: string): MountEntry | undefi
   return mounts.findLast((entry) => entry.mountPoint === path);
 }
 
+/** Whether both entries, read at different times, are of one mount. The kernel uses numbers of mounts and devices again, names of btfuse's mounts only after their daemon's end. */
+export function isSameMount(a: MountEntry, b: MountEntry): boolean {
+  return a.mountId === b.mountId && a.device === b.device && a.type === b.type &&
+    a.source === b.source;
+}
+
 /** The mount that holds this absolute path without symbolic links. */
 export function mountHolding(mounts: MountEntry[], path: string): MountEntry | undefined {
   return mounts.filter((entry) => isUnder(path, entry.mountPoint))
