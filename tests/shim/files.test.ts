@@ -11,7 +11,7 @@ import {
   runOk,
   type RunOptions,
 } from "../support/mounts.ts";
-import { canPreload, type Counts, preloaded, report } from "./support.ts";
+import { canPreload, type Counts, preloaded, quietlyPreloaded, report } from "./support.ts";
 
 const here = new URL(".", import.meta.url).pathname;
 const python = "/usr/bin/python3";
@@ -47,8 +47,10 @@ function shimTest(
         assertEquals(result.code, expected.code, describeFailure(command, result));
         assertEquals(withoutReport(result.stderr), expected.stderr, command.join(" "));
         // The library says nothing when it is not asked to.
-        const { BTFUSE_REPORT: _, ...silent } = preloaded(m);
-        const quiet = await run(command, { ...options, env: { ...options.env, ...silent } });
+        const quiet = await run(command, {
+          ...options,
+          env: { ...options.env, ...quietlyPreloaded(m) },
+        });
         assertEquals(quiet.stderr, expected.stderr, command.join(" "));
         return { stdout: result.stdout, counts: report(result.stderr) };
       }, m);
@@ -176,15 +178,15 @@ shimTest("ls, find, du, grep, tar and cp walk trees", async (dir, compare) => {
 });
 
 shimTest("descriptors behave as the kernel's do", async (dir, compare) => {
-  Deno.mkdirSync(`${dir}/work`);
-  Deno.writeTextFileSync(`${dir}/work/text`, "abcdefghijklmnopqrstuvwxyz");
-  Deno.writeFileSync(`${dir}/work/large`, pattern(5_000_000));
-  Deno.renameSync(`${dir}/sparse`, `${dir}/work/sparse`);
-  Deno.symlinkSync("text", `${dir}/work/link`);
-  Deno.writeTextFileSync(`${dir}/work/secret`, "");
-  Deno.chmodSync(`${dir}/work/secret`, 0);
-  Deno.mkdirSync(`${dir}/work/sub`);
-  const program = [python, `${here}descriptors.py`, `${dir}/work`];
+  Deno.mkdirSync(`${dir}/place`);
+  Deno.writeTextFileSync(`${dir}/place/text`, "abcdefghijklmnopqrstuvwxyz");
+  Deno.writeFileSync(`${dir}/place/large`, pattern(5_000_000));
+  Deno.renameSync(`${dir}/sparse`, `${dir}/place/sparse`);
+  Deno.symlinkSync("text", `${dir}/place/link`);
+  Deno.writeTextFileSync(`${dir}/place/secret`, "");
+  Deno.chmodSync(`${dir}/place/secret`, 0);
+  Deno.mkdirSync(`${dir}/place/sub`);
+  const program = [python, `${here}descriptors.py`, `${dir}/place`];
   const { stdout } = await compare(program);
   assertEquals(stdout.match(/^-- /gm)?.length, 18, stdout.slice(-2000));
   // Without the cases that close all numbers there are, also that of the report.
