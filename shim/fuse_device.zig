@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const region = @import("region.zig");
 
 /// What holes are read from. Never written, so it stays the kernel's zero page.
 const zeros_bytes = 1 << 20;
@@ -18,12 +19,7 @@ fn result(rc: usize) i32 {
 /// first) and nanoseconds. Returns the request's bytes or a negative errno.
 export fn bt_fuse_receive(fd: i32, request: [*]u8, capacity: u32, clock: [*]u32) i32 {
     const length = result(linux.read(fd, request, capacity));
-    var now: linux.timespec = undefined;
-    _ = linux.clock_gettime(.REALTIME, &now);
-    const seconds: u64 = @bitCast(@as(i64, now.sec));
-    clock[0] = @truncate(seconds);
-    clock[1] = @truncate(seconds >> 32);
-    clock[2] = @intCast(now.nsec);
+    region.bt_clock(clock);
     return length;
 }
 

@@ -273,8 +273,6 @@ pub const Client = extern struct {
     /// By thread: the inode whose blocks it is storing into right now, 0 = none. Blocks taken from that inode are not used
     /// for anything else until it is done.
     storing_ino: [client_thread_max]u32,
-    /// By thread: its kernel id; 0 = not taken.
-    thread_id: [client_thread_max]u32,
 };
 
 pub const description_free = 0;

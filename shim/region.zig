@@ -97,8 +97,8 @@ export fn bt_futex_wake(address: u64, count: u32) i32 {
     return result(linux.futex_3arg(word, .{ .cmd = .WAKE, .private = false }, count));
 }
 
-/// CLOCK_REALTIME as bt_fuse_receive gives it: seconds (two words, low first) and nanoseconds.
-export fn bt_clock(clock: [*]u32) void {
+/// CLOCK_REALTIME: seconds (two words, low first) and nanoseconds.
+pub export fn bt_clock(clock: [*]u32) void {
     var now: linux.timespec = undefined;
     _ = linux.clock_gettime(.REALTIME, &now);
     const seconds: u64 = @bitCast(@as(i64, now.sec));

@@ -4,6 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const clients = @import("clients.zig");
 const descriptors = @import("descriptors.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
@@ -20,6 +21,7 @@ pub inline fn note(o: descriptors.Open) void {
     if (isDue(o.inode())) noteDue(o);
 }
 
+/// By the rule of "relatime" (as InodeTable.touchAtime).
 inline fn isDue(inode: *volatile layout.Inode) bool {
     if (!isAfter(inode.atime, inode.atime_nsec, inode.mtime, inode.mtime_nsec)) return true;
     if (!isAfter(inode.atime, inode.atime_nsec, inode.ctime, inode.ctime_nsec)) return true;
@@ -31,6 +33,13 @@ inline fn isDue(inode: *volatile layout.Inode) bool {
 inline fn isAfter(seconds: u64, nanoseconds: u32, other_seconds: u64, other_nanoseconds: u32) bool {
     const difference: i64 = @bitCast(seconds -% other_seconds);
     return difference > 0 or (difference == 0 and nanoseconds > other_nanoseconds);
+}
+
+/// A link is being read. false: the kernel has to do it, as for a process that is no client yet, for which one link is not
+/// worth becoming one.
+pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) bool {
+    if (!isDue(inode) or v.super.noatime != 0) return true;
+    return clients.number() != 0 and ring.accessed(v, ino, inode.generation);
 }
 
 noinline fn noteDue(o: descriptors.Open) void {

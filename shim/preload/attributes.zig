@@ -46,33 +46,8 @@ fn sizeOf(inode: *volatile layout.Inode, mode: u32) i64 {
     return (@as(i64, inode.entry_count) + dot_entries) * dirent_bytes;
 }
 
-const StatxTime = extern struct { sec: i64, nsec: u32, reserved: i32 = 0 };
-
 /// struct statx, <linux/stat.h>
-pub const Statx = extern struct {
-    mask: u32,
-    blksize: u32,
-    attributes: u64,
-    nlink: u32,
-    uid: u32,
-    gid: u32,
-    mode: u16,
-    reserved_0: u16 = 0,
-    ino: u64,
-    size: u64,
-    blocks: u64,
-    attributes_mask: u64,
-    atime: StatxTime,
-    btime: StatxTime,
-    ctime: StatxTime,
-    mtime: StatxTime,
-    rdev_major: u32,
-    rdev_minor: u32,
-    dev_major: u32,
-    dev_minor: u32,
-    mnt_id: u64,
-    reserved_1: [13]u64 = @splat(0),
-};
+pub const Statx = linux.Statx;
 
 const statx_basic_stats = 0x7ff;
 const statx_btime = 0x800;
@@ -81,7 +56,7 @@ const statx_mnt_id = 0x1000;
 pub const statx_known = statx_basic_stats | statx_btime | statx_mnt_id;
 
 /// What statx(2) tells of the mount and not of the file: asked for once.
-const MountFacts = struct { mask: u32, attributes: u64, attributes_mask: u64, mnt_id: u64 };
+const MountFacts = struct { mask: u32, attributes: linux.STATX_ATTR, attributes_mask: linux.STATX_ATTR, mnt_id: u64 };
 var mount_facts: MountFacts = undefined;
 var mount_facts_known = false;
 
@@ -93,7 +68,7 @@ fn mountFacts() ?*const MountFacts {
     if (result != 0) return null;
     // Threads that come here together write the same.
     mount_facts = .{
-        .mask = root.mask & statx_mnt_id,
+        .mask = @as(u32, @bitCast(root.mask)) & statx_mnt_id,
         .attributes = root.attributes,
         .attributes_mask = root.attributes_mask,
         .mnt_id = root.mnt_id,
@@ -108,30 +83,33 @@ pub fn fillStatx(v: *const View, ino: u32, generation: u32, out: *Statx) bool {
     var stat: system.Stat = undefined;
     const inode = region.inode(v, ino) orelse return false;
     if (!fillStat(v, ino, generation, &stat)) return false;
-    out.* = .{
-        .mask = statx_basic_stats | statx_btime | mount.mask,
-        .blksize = @intCast(stat.blksize),
-        .attributes = if (ino == layout.root_ino) mount.attributes else 0,
-        .nlink = @intCast(stat.nlink),
-        .uid = stat.uid,
-        .gid = stat.gid,
-        .mode = @intCast(stat.mode),
-        .ino = ino,
-        .size = @bitCast(stat.size),
-        .blocks = @bitCast(stat.blocks),
-        .attributes_mask = mount.attributes_mask,
-        .atime = .{ .sec = stat.atim.sec, .nsec = @intCast(stat.atim.nsec) },
-        // Never changes in an inode's life.
-        .btime = .{ .sec = @bitCast(inode.btime), .nsec = inode.btime_nsec },
-        .ctime = .{ .sec = stat.ctim.sec, .nsec = @intCast(stat.ctim.nsec) },
-        .mtime = .{ .sec = stat.mtim.sec, .nsec = @intCast(stat.mtim.nsec) },
-        .rdev_major = major(stat.rdev),
-        .rdev_minor = minor(stat.rdev),
-        .dev_major = major(stat.dev),
-        .dev_minor = minor(stat.dev),
-        .mnt_id = mount.mnt_id,
-    };
+    out.* = std.mem.zeroes(Statx);
+    out.mask = @bitCast(statx_basic_stats | statx_btime | mount.mask);
+    out.blksize = @intCast(stat.blksize);
+    if (ino == layout.root_ino) out.attributes = mount.attributes;
+    out.nlink = @intCast(stat.nlink);
+    out.uid = stat.uid;
+    out.gid = stat.gid;
+    out.mode = @intCast(stat.mode);
+    out.ino = ino;
+    out.size = @bitCast(stat.size);
+    out.blocks = @bitCast(stat.blocks);
+    out.attributes_mask = mount.attributes_mask;
+    out.atime = statxTime(stat.atim);
+    // Never changes in an inode's life.
+    out.btime = statxTime(.{ .sec = @bitCast(inode.btime), .nsec = inode.btime_nsec });
+    out.ctime = statxTime(stat.ctim);
+    out.mtime = statxTime(stat.mtim);
+    out.rdev_major = major(stat.rdev);
+    out.rdev_minor = minor(stat.rdev);
+    out.dev_major = major(stat.dev);
+    out.dev_minor = minor(stat.dev);
+    out.mnt_id = mount.mnt_id;
     return inode.generation == generation;
+}
+
+fn statxTime(time: system.Timespec) linux.statx_timestamp {
+    return .{ .sec = time.sec, .nsec = @intCast(time.nsec), .__pad1 = 0 };
 }
 
 /// makedev(3)

@@ -48,8 +48,7 @@ const Change = struct {
             @bitCast(change.mtime.nsec), who.own.uid,
             0,
         };
-        var made: ring.Made = .{};
-        return who.ask(layout.ring_setattr, &arguments, &.{}, &made);
+        return who.ask(layout.ring_setattr, &arguments, &.{}, null);
     }
 };
 
@@ -68,10 +67,8 @@ inline fn onPath(
             .errno => |e| break .{ .local = e },
             .kernel => |reason| break .{ .kernel = reason },
         };
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| break outcome,
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse break why;
         break use(who, place, who.inode(place.ino), context) orelse continue;
     } else .{ .kernel = .busy };
     return calls_names.served(op, outcome, &.{dirfd}) orelse {
@@ -332,11 +329,10 @@ fn attributeServed(path: Path, follow: bool, attribute: Attribute) ?c_int {
             if (type_bits != walk.s_ifreg and type_bits != walk.s_ifdir) return .{ .kernel = .special_file };
             if (type_bits == walk.s_ifdir and inode.mode & 0o1000 != 0 and !who.isOwner(inode)) return .{ .local = .PERM };
             if (who.may(inode, 2)) |outcome| return outcome;
-            var made: ring.Made = .{};
             const inode_arguments = [_]u64{ place.ino, place.generation };
-            if (a.is_removed) return who.ask(layout.ring_removexattr, &inode_arguments, &.{a.name}, &made);
+            if (a.is_removed) return who.ask(layout.ring_removexattr, &inode_arguments, &.{a.name}, null);
             const arguments = inode_arguments ++ [_]u64{@intCast(a.flags)};
-            return who.ask(layout.ring_setxattr, &arguments, &.{ a.name, "\x00", a.value }, &made);
+            return who.ask(layout.ring_setxattr, &arguments, &.{ a.name, "\x00", a.value }, null);
         }
     }.use);
 }

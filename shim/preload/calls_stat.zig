@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const layout = @import("layout");
+const access_time = @import("access_time.zig");
 const attributes = @import("attributes.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
@@ -210,7 +211,7 @@ fn linkAt(dirfd: c_int, path: Path, buffer: ?[*]u8, size: usize) ?c_int {
         fn use(v: *const region.View, place: walk.Place, to: []u8) Use {
             const inode = &v.inodes[place.ino];
             if (inode.mode & walk.s_ifmt != walk.s_iflnk) return if (inode.generation == place.generation) .{ .errno = .INVAL } else .again;
-            if (!walk.noteAccess(v, place.ino, inode)) return .{ .kernel = .access_time };
+            if (!access_time.noteLink(v, place.ino, inode)) return .{ .kernel = .access_time };
             const length = @min(to.len, inode.size, layout.page_bytes);
             if (!walk.copyTarget(v, inode, to[0..length])) return .again;
             // A target stays as it is until its inode ends: checked after the copy.

@@ -30,10 +30,8 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
             .errno => |e| return .{ .outcome = .{ .local = e } },
             .kernel => |reason| return .{ .outcome = .{ .kernel = reason } },
         };
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return .{ .outcome = outcome },
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return .{ .outcome = why };
         if (last.kind != .name or last.ino != 0) return .exists;
         var made: ring.Made = .{};
         const outcome = names.makeIn(who, place, &last, walk.s_ifreg | (mode & permission_bits), &made) orelse continue;
@@ -54,11 +52,7 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
 
 /// Nobody opens it after all.
 pub fn uncount(made: File) void {
-    const v = region.view() orelse return;
-    const inode = &v.inodes[made.ino];
-    const before = @atomicRmw(u32, &inode.open_count, .Sub, 1, .seq_cst);
-    // As at the last close: somebody may have removed it meanwhile.
-    if (before == 1 and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) ring.release(v, made.ino, made.generation);
+    if (region.view()) |v| descriptors.uncount(v, made.ino, made.generation);
 }
 
 /// Whether nothing can be made, or found, under this path, because it is a name in a removed directory that this process has open:

@@ -219,7 +219,7 @@ fn clearEntry(o: Open) void {
 }
 
 /// One open file description fewer. The last one of an inode without names ends the inode.
-fn uncount(v: *const View, ino: u32, generation: u32) void {
+pub fn uncount(v: *const View, ino: u32, generation: u32) void {
     const inode = &v.inodes[ino];
     var count = @atomicLoad(u32, &inode.open_count, .monotonic);
     // Never below zero, whoever else got it wrong.

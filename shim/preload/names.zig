@@ -54,18 +54,15 @@ pub fn make(dirfd: c_int, path: Path, mode: u32) Outcome {
     for (0..rounds_max) |_| {
         var spot: Spot = undefined;
         if (find(dirfd, path, &spot)) |outcome| return outcome;
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return outcome,
-        };
-        var made: ring.Made = .{};
-        return makeIn(who, spot.place, &spot.last, mode, &made) orelse continue;
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return why;
+        return makeIn(who, spot.place, &spot.last, mode, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
 
 /// null: the directory has ended meanwhile.
-pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: *ring.Made) ?Outcome {
+pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: ?*ring.Made) ?Outcome {
     const for_directory = mode & walk.s_ifmt == walk.s_ifdir;
     if (newNameProblem(who, place, last, for_directory)) |outcome| return outcome;
     const directory = who.inode(place.ino);
@@ -100,15 +97,12 @@ pub fn symlink(target: Path, dirfd: c_int, path: Path) Outcome {
     for (0..rounds_max) |_| {
         var spot: Spot = undefined;
         if (find(dirfd, path, &spot)) |outcome| return outcome;
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return outcome,
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return why;
         if (newNameProblem(who, spot.place, &spot.last, false)) |outcome| return outcome;
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
         const arguments = [_]u64{ spot.place.ino, spot.place.generation, who.own.uid, who.own.gid };
-        var made: ring.Made = .{};
-        return who.ask(layout.ring_symlink, &arguments, &.{ spot.last.name(), nul, target[0..length] }, &made) orelse continue;
+        return who.ask(layout.ring_symlink, &arguments, &.{ spot.last.name(), nul, target[0..length] }, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -122,10 +116,8 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         };
         var spot: Spot = undefined;
         if (find(new_dirfd, new, &spot)) |outcome| return outcome;
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return outcome,
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return why;
         if (newNameProblem(who, spot.place, &spot.last, false)) |outcome| return outcome;
         const file = who.inode(source.ino);
         // What others may link, the system is set to say (proc_sys_fs(5), protected_hardlinks).
@@ -133,8 +125,7 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
         if (isDirectory(file)) return .{ .local = .PERM };
         const arguments = [_]u64{ source.ino, source.generation, spot.place.ino, spot.place.generation };
-        var made: ring.Made = .{};
-        return who.ask(layout.ring_link, &arguments, &.{spot.last.name()}, &made) orelse continue;
+        return who.ask(layout.ring_link, &arguments, &.{spot.last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -148,10 +139,8 @@ pub fn remove(dirfd: c_int, path: Path, as_directory: bool) Outcome {
         if (find(dirfd, path, &spot)) |outcome| return outcome;
         const place, const last = .{ spot.place, &spot.last };
         if (as_directory) endsDirectory(last);
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return outcome,
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return why;
         if (last.kind != .name) return .{ .local = if (!as_directory) .ISDIR else if (last.kind == .dot) .INVAL else .NOTEMPTY };
         if (lookupProblem(who, place, last)) |outcome| return outcome;
         if (last.ino == 0) return .{ .local = .NOENT };
@@ -160,8 +149,7 @@ pub fn remove(dirfd: c_int, path: Path, as_directory: bool) Outcome {
         if (who.mayDelete(who.inode(place.ino), victim, as_directory)) |outcome| return outcome;
         if (isKnownDirectory(victim)) return .{ .kernel = .materialized };
         const arguments = [_]u64{ place.ino, place.generation, @intFromBool(as_directory) };
-        var made: ring.Made = .{};
-        return who.ask(layout.ring_remove, &arguments, &.{last.name()}, &made) orelse continue;
+        return who.ask(layout.ring_remove, &arguments, &.{last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -192,14 +180,11 @@ pub fn rename(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, flags: u
         if (find(new_dirfd, new, &to)) |outcome| return outcome;
         if (flags == 0) endsDirectory(&to.last);
         if (from.place.namespace_seq != to.place.namespace_seq) continue;
-        const who = switch (permissions.actor()) {
-            .actor => |who| who,
-            .outcome => |outcome| return outcome,
-        };
+        var why: Outcome = undefined;
+        const who = permissions.actor(&why) orelse return why;
         if (renameProblem(who, &from, &to, flags)) |outcome| return outcome;
         const arguments = [_]u64{ from.place.ino, from.place.generation, to.place.ino, to.place.generation, flags };
-        var made: ring.Made = .{};
-        return who.ask(layout.ring_rename, &arguments, &.{ from.last.name(), nul, to.last.name() }, &made) orelse continue;
+        return who.ask(layout.ring_rename, &arguments, &.{ from.last.name(), nul, to.last.name() }, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }

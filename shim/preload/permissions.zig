@@ -80,8 +80,8 @@ pub const Actor = struct {
         return if (clients.get(who.v) == 0) .{ .kernel = .no_room } else null;
     }
 
-    /// The daemon's answer; null: an inode has ended meanwhile, the path is to be walked again.
-    pub fn ask(who: Actor, operation: u32, arguments: []const u64, pieces: []const []const u8, made: *ring.Made) ?Outcome {
+    /// The daemon's answer, with the inode it made, where one wants it; null: an inode has ended meanwhile, the path is to be walked again.
+    pub fn ask(who: Actor, operation: u32, arguments: []const u64, pieces: []const []const u8, made: ?*ring.Made) ?Outcome {
         if (who.register()) |outcome| return outcome;
         const result = ring.change(who.v, operation, arguments, pieces, made) orelse return .{ .kernel = .ring_unavailable };
         if (result == -@as(i32, @intFromEnum(E.STALE))) return null;
@@ -103,14 +103,17 @@ pub fn isDirectory(file: *volatile layout.Inode) bool {
     return file.mode & walk.s_ifmt == walk.s_ifdir;
 }
 
-pub const Acting = union(enum) { actor: Actor, outcome: Outcome };
+/// After a walk has found that this is about the mount. null: the kernel has to do it, and `why`.
+pub fn actor(why: *Outcome) ?Actor {
+    const v = region.view() orelse return left(why, .not_attached);
+    const own = credentials.get(v) orelse return left(why, .other_user);
+    if (!mountIsWritable()) return left(why, .mount_flags);
+    return .{ .v = v, .own = own };
+}
 
-/// After a walk has found that this is about the mount.
-pub fn actor() Acting {
-    const v = region.view() orelse return .{ .outcome = .{ .kernel = .not_attached } };
-    const own = credentials.get(v) orelse return .{ .outcome = .{ .kernel = .other_user } };
-    if (!mountIsWritable()) return .{ .outcome = .{ .kernel = .mount_flags } };
-    return .{ .actor = .{ .v = v, .own = own } };
+fn left(why: *Outcome, reason: counters.Reason) ?Actor {
+    why.* = .{ .kernel = reason };
+    return null;
 }
 
 extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;

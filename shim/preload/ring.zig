@@ -17,9 +17,9 @@ const check_nanoseconds = 100_000_000;
 /// Ten seconds: a daemon that lives answers sooner.
 const checks_max = 100;
 
-/// An inode was read: its access time follows the rules of the mount. False when the ring cannot be used.
+/// An inode was read: its access time follows the rules of the mount. False when it was not noted.
 pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
-    return request(v, layout.ring_accessed, &.{ ino, generation }) != null;
+    return request(v, layout.ring_accessed, &.{ ino, generation }) == 0;
 }
 
 /// Nobody has the inode open any more, and it has no names.
@@ -46,7 +46,7 @@ pub const Made = struct { ino: u32 = 0, generation: u32 = 0 };
 
 /// As `request`, with names or the like, in pieces: for operations that must not be done twice, so that it is waited for the
 /// answer as long as the daemon lives. `made` gets the inode in the answer, where one is.
-pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pieces: []const []const u8, made: *Made) ?i32 {
+pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pieces: []const []const u8, made: ?*Made) ?i32 {
     var bytes_length: usize = 0;
     for (pieces) |piece| bytes_length += piece.len;
     if (bytes_length > layout.ring_bytes_max) return null;
@@ -59,7 +59,7 @@ pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pie
     submit(v, slot, operation, arguments, @intCast(bytes_length));
     while (!wait(v, slot)) if (isOver(v)) return null;
     const result = slot.result;
-    made.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]) };
+    if (made) |inode| inode.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]) };
     @atomicStore(u32, &slot.state, layout.ring_free, .release);
     return result;
 }

@@ -6,13 +6,12 @@
 
 const std = @import("std");
 const layout = @import("layout");
-const clients = @import("clients.zig");
+const access_time = @import("access_time.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const region = @import("region.zig");
-const ring = @import("ring.zig");
 const system = @import("system.zig");
 const View = region.View;
 const E = next.E;
@@ -197,7 +196,7 @@ const Walk = struct {
         // The system may be set to protect links in such directories (proc_sys_fs(5), protected_symlinks).
         const shared = directory.mode & 0o1002 == 0o1002;
         if (shared and inode.uid != w.own.uid and inode.uid != directory.uid) return .{ .kernel = .mount_flags };
-        return if (noteAccess(w.v, link, inode)) null else .{ .kernel = .access_time };
+        return if (access_time.noteLink(w.v, link, inode)) null else .{ .kernel = .access_time };
     }
 
     /// Links are rare and their text is large: most walks do without it on their stack.
@@ -376,29 +375,4 @@ pub fn permits(inode: *volatile layout.Inode, own: *const credentials.Credential
     if (capabilities.override and (mode & s_ifmt == s_ifdir or mask & 1 == 0 or mode & 0o111 != 0)) return true;
     if (capabilities.read_search and (if (mode & s_ifmt == s_ifdir) mask & 2 == 0 else mask == 4)) return true;
     return if (listed) null else false;
-}
-
-extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;
-const clock_realtime_coarse = 5;
-const day_seconds = 24 * 60 * 60;
-
-/// A link is being read: its access time follows, where the rules of the mount want that. false: the kernel has to do it,
-/// as for a process that is no client yet, for which one link is not worth becoming one.
-pub fn noteAccess(v: *const View, ino: u32, inode: *volatile layout.Inode) bool {
-    if (!accessTimeIsDue(v, inode)) return true;
-    return clients.number() != 0 and ring.request(v, layout.ring_accessed, &.{ ino, inode.generation }) == 0;
-}
-
-/// Whether reading the inode changes its access time, by the rule of mount(8) "relatime" (as InodeTable.touchAtime).
-fn accessTimeIsDue(v: *const View, inode: *volatile layout.Inode) bool {
-    if (v.super.noatime != 0) return false;
-    const atime: system.Timespec = .{ .sec = @bitCast(inode.atime), .nsec = inode.atime_nsec };
-    if (!isAfter(atime, .{ .sec = @bitCast(inode.mtime), .nsec = inode.mtime_nsec })) return true;
-    if (!isAfter(atime, .{ .sec = @bitCast(inode.ctime), .nsec = inode.ctime_nsec })) return true;
-    var now: system.Timespec = undefined;
-    return clock_gettime(clock_realtime_coarse, &now) != 0 or now.sec -% atime.sec >= day_seconds;
-}
-
-fn isAfter(a: system.Timespec, b: system.Timespec) bool {
-    return a.sec > b.sec or (a.sec == b.sec and a.nsec > b.nsec);
 }

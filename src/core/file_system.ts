@@ -78,6 +78,16 @@ export interface Statistics {
   requestCount: number;
 }
 
+/** What a new inode is to be; its group and mode then follow the directory it is made in. */
+export interface NewInode {
+  /** With the type (S_IFMT). */
+  mode: number;
+  umask: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+}
+
 const SYMLINK_BYTES_MAX = 4095;
 /** Memory punched out in one step; bounds how long requests wait for it (some 50 µs). */
 const PUNCH_BYTES = 256 << 10;
@@ -265,7 +275,7 @@ export class FileSystem {
     name: Uint8Array,
     start: number,
     length: number,
-    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+    o: NewInode,
   ): number {
     const problem = this.names.mayCreate(parent, name, start, length);
     if (problem !== 0) return problem;
@@ -289,7 +299,7 @@ export class FileSystem {
   /** open(2) with O_TMPFILE: a file without a name, which it may be given later. @returns its number or -errno */
   makeUnnamed(
     parent: number,
-    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+    o: NewInode,
   ): number {
     const ino = this.makeInode(parent, o);
     if (ino > 0) {
@@ -301,7 +311,7 @@ export class FileSystem {
   /** An inode without a name: the first step of all others. @returns its number or -errno */
   makeInode(
     parent: number,
-    o: { mode: number; umask: number; uid: number; gid: number; rdev: number },
+    o: NewInode,
   ): number {
     let { mode, gid } = o;
     if (this.inodes.mode(parent) & S_ISGID) {

@@ -17,7 +17,6 @@ import {
   CLIENT_REGISTERED_AT,
   CLIENT_STATE,
   CLIENT_STORING_INO,
-  CLIENT_THREAD_ID,
   CLIENT_THREAD_MAX,
   DESCRIPTION_FREE,
   DESCRIPTION_GENERATION,
@@ -131,7 +130,6 @@ export class Clients {
     }
     for (let i = 0; i < CLIENT_THREAD_MAX; i++) {
       this.#set(client, CLIENT_STORING_INO + i, 0);
-      this.#set(client, CLIENT_THREAD_ID + i, 0);
     }
     this.#freeSlots(client);
     this.#registeringLooks[client] = 0;

@@ -5,17 +5,16 @@
  * it is the end of the mount: read answers ENODEV. So the order is always unmount, kernel worker, ring worker, shared
  * memory; and the region stays mapped until the process ends, because a worker may still look at it.
  */
-import { workerUrl } from "../../ffi/build_kind.ts";
 import { mountFuse } from "../../ffi/libfuse.ts";
 import { type CacheMode, FileSystem } from "../core/file_system.ts";
 import { Region, regionSizes } from "../region/region.ts";
-import type { KernelWorkerStart, KernelWorkerStopped as Stopped } from "./kernel_worker.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
 import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf, usersOf } from "./process_table.ts";
 import { currentUid, objectName } from "./shared_objects.ts";
 import { unmount } from "./unmount.ts";
+import { startWorker, type WorkerStopped } from "./worker.ts";
 
 export interface MountRequest {
   /** Absolute and without symbolic links. */
@@ -63,8 +62,8 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
     const [major, minor] = mount.device.split(":").map(Number);
     fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
-    const stopped = startKernelWorker(region, fuseFd, request);
-    ring = startRing(region, fuseFd);
+    const stopped = startWorker("kernel", region, fuseFd, request.cache);
+    ring = startRing(region, fuseFd, request.cache);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
@@ -76,36 +75,10 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   }
 }
 
-function startKernelWorker(
-  region: Region,
-  fuseFd: number,
-  { cache }: MountRequest,
-): Promise<Stopped> {
-  const { promise, resolve } = Promise.withResolvers<Stopped>();
-  const worker = new Worker(workerUrl("src/daemon/kernel_worker.ts"), {
-    type: "module",
-    name: "kernel",
-  });
-  worker.onmessage = (event: MessageEvent<Stopped>) => resolve(event.data);
-  worker.onerror = (event) => {
-    event.preventDefault();
-    resolve({ type: "stopped", reason: "failed", message: event.message });
-  };
-  const start: KernelWorkerStart = {
-    fuseFd,
-    regionAddress: region.address,
-    regionBytes: region.bytes,
-    regionFd: region.fd,
-    cache,
-  };
-  worker.postMessage(start);
-  return promise;
-}
-
 async function takeDown(
   mount: MountEntry,
-  stop: Stopped | Deno.Signal,
-  stopped: Promise<Stopped>,
+  stop: WorkerStopped | Deno.Signal,
+  stopped: Promise<WorkerStopped>,
   signals: Signals,
 ): Promise<number> {
   if (typeof stop === "string") {
@@ -121,7 +94,7 @@ async function takeDown(
   if (stop.reason === "failed") say(`the kernel worker failed: ${stop.message}`);
   // An aborted connection stops the worker too, and leaves the mount behind.
   const isGone = await unmountOwn(mount, "force");
-  return isGone && stop.reason === "unmounted" ? 0 : 1;
+  return isGone && stop.reason === "ended" ? 0 : 1;
 }
 
 /** @returns whether it is gone from the directory tree */

@@ -2,7 +2,7 @@
  * The kernel worker: reads requests from /dev/fuse, serves them, replies. A Worker of its own, because it
  * spends its life blocked in read(2). It ends when the read says that the mount is gone.
  */
-import { type CacheMode, FileSystem } from "../core/file_system.ts";
+import { FileSystem } from "../core/file_system.ts";
 import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/errno.ts";
 import { Exchange } from "../ops/exchange.ts";
 import { IN_OPCODE, Opcode, OUT_ERROR, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
@@ -16,22 +16,7 @@ import {
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
 import { say } from "./log.ts";
-
-/** What the main isolate posts once. */
-export interface KernelWorkerStart {
-  fuseFd: number;
-  regionAddress: bigint;
-  regionBytes: number;
-  regionFd: number;
-  cache: CacheMode;
-}
-
-/** What it gets back once. */
-export interface KernelWorkerStopped {
-  type: "stopped";
-  reason: "unmounted" | "failed";
-  message: string;
-}
+import { beWorker, type WorkerStart, type WorkerStopped } from "./worker.ts";
 
 /** Segments of one reply: 1 MiB of single blocks, and a few more. */
 const SEGMENTS_MAX = 1000;
@@ -48,7 +33,7 @@ class KernelWorker {
   readonly #sendingAddress: bigint;
   readonly #segments = new Float64Array(2 * SEGMENTS_MAX);
 
-  constructor(private readonly start: KernelWorkerStart) {
+  constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
     this.#exchange = new Exchange(this.#fs, start.cache);
@@ -56,7 +41,7 @@ class KernelWorker {
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
   }
 
-  run(): KernelWorkerStopped {
+  run(): WorkerStopped {
     const { fuseFd } = this.start;
     const x = this.#exchange;
     const { request } = x;
@@ -174,7 +159,7 @@ class KernelWorker {
 }
 
 /** What an errno from the device means for the worker: undefined to go on. */
-function stoppedBy(errno: number): KernelWorkerStopped | undefined {
+function stoppedBy(errno: number): WorkerStopped | undefined {
   switch (errno) {
     // ENOENT: a request was aborted while it was read; fuse(4) says to read again.
     case EINTR:
@@ -183,25 +168,10 @@ function stoppedBy(errno: number): KernelWorkerStopped | undefined {
       return undefined;
     case ENODEV:
     case ECONNABORTED:
-      return { type: "stopped", reason: "unmounted", message: "" };
+      return { reason: "ended", message: "" };
     default:
-      return { type: "stopped", reason: "failed", message: `/dev/fuse: errno ${errno}` };
+      return { reason: "failed", message: `/dev/fuse: errno ${errno}` };
   }
 }
 
-const scope = self as unknown as {
-  onmessage: (event: MessageEvent<KernelWorkerStart>) => void;
-  postMessage: (message: KernelWorkerStopped) => void;
-  close: () => void;
-};
-
-scope.onmessage = ({ data }) => {
-  let stopped: KernelWorkerStopped;
-  try {
-    stopped = new KernelWorker(data).run();
-  } catch (error) {
-    stopped = { type: "stopped", reason: "failed", message: String(error) };
-  }
-  scope.postMessage(stopped);
-  scope.close();
-};
+beWorker((start) => new KernelWorker(start).run());

@@ -1,10 +1,10 @@
 /** The ring worker as the main isolate sees it: started with the mount, ended after it. */
-import { workerUrl } from "../../ffi/build_kind.ts";
 import { native } from "../../ffi/native.ts";
+import type { CacheMode } from "../core/file_system.ts";
 import { SUPER_ENDED, SUPER_WRITE_INDEX } from "../region/layout.gen.ts";
 import type { Region } from "../region/region.ts";
 import { say } from "./log.ts";
-import type { RingWorkerStart, RingWorkerStopped } from "./ring_worker.ts";
+import { startWorker } from "./worker.ts";
 
 /** It may be in the middle of an invalidation, for which the kernel waits for a program. */
 const END_TIMEOUT_MS = 1000;
@@ -14,30 +14,12 @@ export interface Ring {
   end(): Promise<void>;
 }
 
-export function startRing(region: Region, fuseFd: number): Ring {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>();
-  const failed = (message: string) => {
+export function startRing(region: Region, fuseFd: number, cache: CacheMode): Ring {
+  const stopped = startWorker("ring", region, fuseFd, cache).then(({ reason, message }) => {
+    if (reason === "ended") return;
     say(`the ring worker failed, programs go through the kernel from now on: ${message}`);
     tellEnd(region);
-    resolve();
-  };
-  const worker = new Worker(workerUrl("src/daemon/ring_worker.ts"), {
-    type: "module",
-    name: "ring",
   });
-  worker.onmessage = ({ data }: MessageEvent<RingWorkerStopped>) =>
-    data.reason === "failed" ? failed(data.message) : resolve();
-  worker.onerror = (event) => {
-    event.preventDefault();
-    failed(event.message);
-  };
-  const start: RingWorkerStart = {
-    fuseFd,
-    regionAddress: region.address,
-    regionBytes: region.bytes,
-    regionFd: region.fd,
-  };
-  worker.postMessage(start);
   return {
     async end() {
       tellEnd(region);

@@ -26,23 +26,8 @@ import {
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
 import { Clients } from "./clients.ts";
-import { messageOf } from "./failure.ts";
 import { say } from "./log.ts";
-
-/** What the main isolate posts once. */
-export interface RingWorkerStart {
-  fuseFd: number;
-  regionAddress: bigint;
-  regionBytes: number;
-  regionFd: number;
-}
-
-/** What it gets back once. */
-export interface RingWorkerStopped {
-  type: "stopped";
-  reason: "ended" | "failed";
-  message: string;
-}
+import { beWorker, type WorkerStart } from "./worker.ts";
 
 /** How long it looks for a next request: a program that makes several finds the worker awake. Waking it takes as long. */
 const SPIN_MS = 0.05;
@@ -66,7 +51,7 @@ class RingWorker {
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #nextLook = 0;
 
-  constructor(private readonly start: RingWorkerStart) {
+  constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
     this.#request = new RingRequest(this.#fs);
@@ -194,19 +179,7 @@ class RingWorker {
   }
 }
 
-const scope = self as unknown as {
-  onmessage: (event: MessageEvent<RingWorkerStart>) => void;
-  postMessage: (message: RingWorkerStopped) => void;
-  close: () => void;
-};
-
-scope.onmessage = ({ data }) => {
-  let stopped: RingWorkerStopped = { type: "stopped", reason: "ended", message: "" };
-  try {
-    new RingWorker(data).run();
-  } catch (error) {
-    stopped = { type: "stopped", reason: "failed", message: messageOf(error) };
-  }
-  scope.postMessage(stopped);
-  scope.close();
-};
+beWorker((start) => {
+  new RingWorker(start).run();
+  return { reason: "ended", message: "" };
+});

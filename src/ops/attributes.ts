@@ -14,10 +14,9 @@ import {
   INODE_UID,
   NAME_BYTES_MAX,
 } from "../region/layout.gen.ts";
-import { EINVAL, EISDIR } from "../core/errno.ts";
-import { ATIME, CTIME, MTIME } from "../core/inode_table.ts";
+import { changeAttributes } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
-import { ATTR_OUT_WORDS, FATTR, OUT_BODY } from "./protocol.ts";
+import { ATTR_OUT_WORDS, OUT_BODY } from "./protocol.ts";
 
 function attrReply(x: Exchange, ino: number): number {
   const out = x.replyWords;
@@ -46,56 +45,17 @@ const GID = 20;
 
 export function setattr(x: Exchange): number {
   const { fs, nodeid } = x;
-  const valid = x.body(VALID);
-  if (valid & FATTR.SIZE) {
-    const result = setSize(x, nodeid, x.body64(SIZE));
-    if (result < 0) return result;
-  }
-  if (valid & (FATTR.UID | FATTR.GID)) {
-    const uid = valid & FATTR.UID ? x.body(UID) : undefined;
-    const gid = valid & FATTR.GID ? x.body(GID) : undefined;
-    fs.attributes.chown(nodeid, uid, gid);
-  }
-  // With nothing to set, set-ID bits and capabilities are what it is about: write(2) or fallocate(2) by somebody who
-  // opened the file for it, or chown(2) to nobody.
-  if (valid & FATTR.KILL_SUIDGID || valid === 0) {
-    fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
-  }
-  if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) fs.attributes.dropCapabilities(nodeid);
-  if (valid & FATTR.MODE) {
-    const result = fs.attributes.chmod(nodeid, x.body(MODE));
-    if (result < 0) return result;
-  }
-  setTimes(x, nodeid, valid);
-  if (valid === 0) fs.inodes.touch(nodeid, CTIME);
-  return attrReply(x, nodeid);
-}
-
-/** Times change even when the size does not, as on tmpfs. */
-function setSize(x: Exchange, ino: number, bytes: number): number {
-  const { inodes, data } = x.fs;
-  if (inodes.isDirectory(ino)) return -EISDIR;
-  if (!inodes.isRegular(ino)) return -EINVAL;
-  const result = data.truncate(ino, bytes);
-  if (result === 0) inodes.touch(ino, MTIME | CTIME);
-  return result;
-}
-
-function setTimes(x: Exchange, ino: number, valid: number): void {
-  const { inodes } = x.fs;
-  if (valid & FATTR.ATIME_NOW) inodes.touch(ino, ATIME);
-  else if (valid & FATTR.ATIME) {
-    const [low, high] = [x.body(ATIME_SECONDS), x.body(ATIME_SECONDS + 1)];
-    inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, low, high, x.body(ATIME_NANOSECONDS));
-  }
-  if (valid & FATTR.MTIME_NOW) inodes.touch(ino, MTIME);
-  else if (valid & FATTR.MTIME) {
-    const [low, high] = [x.body(MTIME_SECONDS), x.body(MTIME_SECONDS + 1)];
-    inodes.setTime(ino, INODE_MTIME, INODE_MTIME_NSEC, low, high, x.body(MTIME_NANOSECONDS));
-  }
-  if (valid & (FATTR.ATIME | FATTR.MTIME | FATTR.ATIME_NOW | FATTR.MTIME_NOW)) {
-    inodes.touch(ino, CTIME);
-  }
+  const result = changeAttributes(fs, nodeid, {
+    valid: x.body(VALID),
+    size: x.body64(SIZE),
+    mode: x.body(MODE),
+    uid: x.body(UID),
+    gid: x.body(GID),
+    atime: [x.body(ATIME_SECONDS), x.body(ATIME_SECONDS + 1), x.body(ATIME_NANOSECONDS)],
+    mtime: [x.body(MTIME_SECONDS), x.body(MTIME_SECONDS + 1), x.body(MTIME_NANOSECONDS)],
+    mayKeepSetgid: () => x.mayKeepSetgid(nodeid),
+  });
+  return result < 0 ? result : attrReply(x, nodeid);
 }
 
 const STATX_BASIC_STATS = 0x7ff;

@@ -1,11 +1,11 @@
 /** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
-import { EBADF, EINVAL, EISDIR, ENOSYS, EOPNOTSUPP } from "../core/errno.ts";
+import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
 import { KERNEL_HOLDS_DATA } from "../region/layout.gen.ts";
+import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
 import {
   DATA_BYTES_MAX,
-  FALLOC,
   FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FOPEN_PARALLEL_DIRECT_WRITES,
@@ -74,32 +74,7 @@ export function write(x: Exchange): number {
 export function fallocate(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return -EBADF;
-  const offset = x.body64(2);
-  const length = x.body64(4);
-  const mode = x.body(6);
-  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
-  let result: number;
-  switch (mode & ~FALLOC.KEEP_SIZE) {
-    case 0:
-      result = fs.data.reserve(nodeid, offset, length);
-      break;
-    case FALLOC.PUNCH_HOLE:
-      if (!keepSize) return -EOPNOTSUPP;
-      fs.data.punchHole(nodeid, offset, length);
-      result = 0;
-      break;
-    case FALLOC.ZERO_RANGE:
-      result = fs.data.zeroRange(nodeid, offset, length);
-      break;
-    default:
-      return -EOPNOTSUPP;
-  }
-  if (result < 0) return result;
-  if (!keepSize && offset + length > fs.inodes.size(nodeid)) {
-    fs.inodes.setSize(nodeid, offset + length);
-  }
-  fs.inodes.touch(nodeid, MTIME | CTIME);
-  return 0;
+  return allocate(fs, nodeid, x.body64(2), x.body64(4), x.body(6));
 }
 
 /** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */

@@ -11,8 +11,6 @@ import {
   FILE_BYTES_MAX,
   INODE_ATIME,
   INODE_ATIME_NSEC,
-  INODE_MTIME,
-  INODE_MTIME_NSEC,
   INODE_NLINK,
   INODE_OPEN_COUNT,
   INODE_WORDS,
@@ -35,19 +33,8 @@ import {
   RING_UNHIDE,
   ROOT_INO,
 } from "../region/layout.gen.ts";
+import { EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTDIR, EOPNOTSUPP, ESTALE } from "../core/errno.ts";
 import {
-  EFBIG,
-  EINVAL,
-  EIO,
-  EISDIR,
-  ENOENT,
-  ENOSPC,
-  ENOTDIR,
-  EOPNOTSUPP,
-  ESTALE,
-} from "../core/errno.ts";
-import {
-  ATIME,
   CTIME,
   MTIME,
   S_IFBLK,
@@ -58,8 +45,9 @@ import {
   S_IFREG,
   S_IFSOCK,
 } from "../core/inode_table.ts";
+import { allocate, changeAttributes } from "./changes.ts";
 import { hiddenName } from "./lookup.ts";
-import { FALLOC, FATTR } from "./protocol.ts";
+import { FATTR } from "./protocol.ts";
 import { INODE_ARGUMENTS, type RingRequest } from "./ring_request.ts";
 
 type Operation = (r: RingRequest) => number;
@@ -209,8 +197,6 @@ function link(r: RingRequest, ino: number): number {
   if (problem !== 0) return problem;
   const linked = r.fs.names.link(ino, parent, r.bytes, 0, r.length);
   if (linked !== 0) return linked;
-  // It may have had no name before, and is no orphan any more.
-  r.fs.releaseIfUnused(ino);
   r.notices.attributesChanged(ino);
   r.notices.nameChanged(parent, r.bytes, 0, r.length);
   return 0;
@@ -260,28 +246,20 @@ function inodeNamed(r: RingRequest, parent: number, start: number, length: numbe
 
 // Attributes.
 
-/** As SETATTR of the kernel (attributes.ts). */
 function setattr(r: RingRequest, ino: number): number {
-  const { attributes, inodes } = r.fs;
   const valid = r.word(2);
   if (Math.max(r.word(8), r.word(10)) >= NANOSECONDS) return -EINVAL;
-  if (valid & FATTR.SIZE) {
-    const result = setSize(r, ino, r.number(3));
-    if (result < 0) return result;
-  }
-  if (valid & (FATTR.UID | FATTR.GID)) {
-    const uid = valid & FATTR.UID ? r.word(5) : undefined;
-    const gid = valid & FATTR.GID ? r.word(6) : undefined;
-    attributes.chown(ino, uid, gid);
-  }
-  if (valid & FATTR.KILL_SUIDGID || valid === 0) {
-    attributes.dropPrivileges(ino, mayKeepSetgid(r, 11));
-  }
-  if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) attributes.dropCapabilities(ino);
-  let result = 0;
-  if (valid & FATTR.MODE) result = attributes.chmod(ino, r.word(4) & PERMISSIONS);
-  if (result === 0) setTimes(r, ino, valid);
-  if (valid === 0) inodes.touch(ino, CTIME);
+  const result = changeAttributes(r.fs, ino, {
+    valid,
+    size: r.number(3),
+    mode: r.word(4) & PERMISSIONS,
+    uid: r.word(5),
+    gid: r.word(6),
+    atime: [r.word(7), r.highWord(7), r.word(8)],
+    mtime: [r.word(9), r.highWord(9), r.word(10)],
+    mayKeepSetgid: () => mayKeepSetgid(r, 11),
+  });
+  if (valid & FATTR.SIZE) r.notices.dataChanged(ino);
   r.notices.attributesChanged(ino);
   return result;
 }
@@ -289,32 +267,6 @@ function setattr(r: RingRequest, ino: number): number {
 /** Of the caller, whose user id and membership in the file's group stand at this argument. */
 function mayKeepSetgid(r: RingRequest, index: number): boolean {
   return r.word(index) === 0 || r.word(index + 1) !== 0;
-}
-
-function setSize(r: RingRequest, ino: number, bytes: number): number {
-  const { inodes, data } = r.fs;
-  if (inodes.isDirectory(ino)) return -EISDIR;
-  if (!inodes.isRegular(ino)) return -EINVAL;
-  const result = data.truncate(ino, bytes);
-  if (result !== 0) return result;
-  inodes.touch(ino, MTIME | CTIME);
-  r.notices.dataChanged(ino);
-  return 0;
-}
-
-function setTimes(r: RingRequest, ino: number, valid: number): void {
-  const { inodes } = r.fs;
-  const times = [
-    [FATTR.ATIME, FATTR.ATIME_NOW, ATIME, INODE_ATIME, INODE_ATIME_NSEC, 7],
-    [FATTR.MTIME, FATTR.MTIME_NOW, MTIME, INODE_MTIME, INODE_MTIME_NSEC, 9],
-  ];
-  for (const [given, now, which, field, nsecField, index] of times) {
-    if (valid & now) inodes.touch(ino, which);
-    else if (valid & given) {
-      inodes.setTime(ino, field, nsecField, r.word(index), r.highWord(index), r.word(index + 1));
-    } else continue;
-    inodes.touch(ino, CTIME);
-  }
 }
 
 /** Only what has no meaning for the file system itself: access lists and capabilities are the kernel's door's. */
@@ -379,33 +331,13 @@ function reserveBlockwise(r: RingRequest, ino: number, offset: number, length: n
   return at - offset;
 }
 
-/** As FALLOCATE of the kernel (files.ts). */
 function fallocate(r: RingRequest, ino: number): number {
-  const { data, inodes } = r.fs;
   const [offset, length, mode] = [r.number(2), r.number(3), r.word(4)];
   const problem = rangeProblem(offset, length);
   if (problem !== 0) return problem;
-  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
-  let result = 0;
-  switch (mode & ~FALLOC.KEEP_SIZE) {
-    case 0:
-      result = data.reserve(ino, offset, length);
-      break;
-    case FALLOC.PUNCH_HOLE:
-      if (!keepSize) return -EOPNOTSUPP;
-      data.punchHole(ino, offset, length);
-      break;
-    case FALLOC.ZERO_RANGE:
-      result = data.zeroRange(ino, offset, length);
-      break;
-    default:
-      return -EOPNOTSUPP;
-  }
-  if (result < 0) return result;
-  if (!keepSize && offset + length > inodes.size(ino)) inodes.setSize(ino, offset + length);
-  inodes.touch(ino, MTIME | CTIME);
-  r.notices.dataChanged(ino);
-  return 0;
+  const result = allocate(r.fs, ino, offset, length, mode);
+  if (result === 0) r.notices.dataChanged(ino);
+  return result;
 }
 
 function copy(r: RingRequest, ino: number): number {

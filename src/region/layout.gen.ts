@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0x145fcada;
-export const LAYOUT_HASH_HI = 0x4c8db41d;
+export const LAYOUT_HASH_LO = 0x881e2b37;
+export const LAYOUT_HASH_HI = 0x906145cd;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -65,13 +65,12 @@ export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
 export const RING_UNHIDE = 17;
 
-export const CLIENT_WORDS = 272;
+export const CLIENT_WORDS = 144;
 export const CLIENT_STATE = 0;
 export const CLIENT_PID = 1;
 export const CLIENT_REGISTERED_AT = 2;
 export const CLIENT_DESCRIPTION_HELD = 4;
 export const CLIENT_STORING_INO = 16;
-export const CLIENT_THREAD_ID = 144;
 
 export const DESCRIPTION_WORDS = 16;
 export const DESCRIPTION_STATE = 0;

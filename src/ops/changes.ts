@@ -1,0 +1,105 @@
+/** Changes that both doors ask for in forms of their own: attributes (SETATTR) and reserved blocks (FALLOCATE). */
+import {
+  INODE_ATIME,
+  INODE_ATIME_NSEC,
+  INODE_MTIME,
+  INODE_MTIME_NSEC,
+} from "../region/layout.gen.ts";
+import { EINVAL, EISDIR, EOPNOTSUPP } from "../core/errno.ts";
+import type { FileSystem } from "../core/file_system.ts";
+import { ATIME, CTIME, MTIME } from "../core/inode_table.ts";
+import { FALLOC, FATTR } from "./protocol.ts";
+
+/** Seconds in two words, low first, and nanoseconds. */
+export type TimeWords = readonly [low: number, high: number, nanoseconds: number];
+
+/** What is to change; fields count where their bit (FATTR) is in `valid`. */
+export interface AttributeChange {
+  valid: number;
+  size: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: TimeWords;
+  mtime: TimeWords;
+  /** Whether the caller may leave set-group-ID on a file whose group may not execute it; asked in rare cases. */
+  mayKeepSetgid: () => boolean;
+}
+
+/** chmod(2), chown(2), truncate(2), utimensat(2), and what a write takes from a file. @returns 0, -errno */
+export function changeAttributes(fs: FileSystem, ino: number, change: AttributeChange): number {
+  const { attributes, inodes } = fs;
+  const { valid } = change;
+  if (valid & FATTR.SIZE) {
+    const result = setSize(fs, ino, change.size);
+    if (result < 0) return result;
+  }
+  if (valid & (FATTR.UID | FATTR.GID)) {
+    const uid = valid & FATTR.UID ? change.uid : undefined;
+    const gid = valid & FATTR.GID ? change.gid : undefined;
+    attributes.chown(ino, uid, gid);
+  }
+  // With nothing to set, set-ID bits and capabilities are what it is about: write(2) or fallocate(2) by somebody who
+  // opened the file for it, or chown(2) to nobody.
+  if (valid & FATTR.KILL_SUIDGID || valid === 0) {
+    attributes.dropPrivileges(ino, change.mayKeepSetgid());
+  }
+  if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) attributes.dropCapabilities(ino);
+  if (valid & FATTR.MODE) {
+    const result = attributes.chmod(ino, change.mode);
+    if (result < 0) return result;
+  }
+  setTimes(fs, ino, change);
+  if (valid === 0) inodes.touch(ino, CTIME);
+  return 0;
+}
+
+/** Times change even when the size does not, as on tmpfs. */
+function setSize({ inodes, data }: FileSystem, ino: number, bytes: number): number {
+  if (inodes.isDirectory(ino)) return -EISDIR;
+  if (!inodes.isRegular(ino)) return -EINVAL;
+  const result = data.truncate(ino, bytes);
+  if (result === 0) inodes.touch(ino, MTIME | CTIME);
+  return result;
+}
+
+function setTimes({ inodes }: FileSystem, ino: number, change: AttributeChange): void {
+  const { valid, atime, mtime } = change;
+  if (valid & FATTR.ATIME_NOW) inodes.touch(ino, ATIME);
+  else if (valid & FATTR.ATIME) inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, ...atime);
+  if (valid & FATTR.MTIME_NOW) inodes.touch(ino, MTIME);
+  else if (valid & FATTR.MTIME) inodes.setTime(ino, INODE_MTIME, INODE_MTIME_NSEC, ...mtime);
+  if (valid & (FATTR.ATIME | FATTR.MTIME | FATTR.ATIME_NOW | FATTR.MTIME_NOW)) {
+    inodes.touch(ino, CTIME);
+  }
+}
+
+/** fallocate(2) on a regular file. @returns 0, -EOPNOTSUPP, -ENOSPC, -EFBIG */
+export function allocate(
+  { data, inodes }: FileSystem,
+  ino: number,
+  offset: number,
+  length: number,
+  mode: number,
+): number {
+  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  let result = 0;
+  switch (mode & ~FALLOC.KEEP_SIZE) {
+    case 0:
+      result = data.reserve(ino, offset, length);
+      break;
+    case FALLOC.PUNCH_HOLE:
+      if (!keepSize) return -EOPNOTSUPP;
+      data.punchHole(ino, offset, length);
+      break;
+    case FALLOC.ZERO_RANGE:
+      result = data.zeroRange(ino, offset, length);
+      break;
+    default:
+      return -EOPNOTSUPP;
+  }
+  if (result < 0) return result;
+  if (!keepSize && offset + length > inodes.size(ino)) inodes.setSize(ino, offset + length);
+  inodes.touch(ino, MTIME | CTIME);
+  return 0;
+}
