@@ -5,21 +5,22 @@ const std = @import("std");
 const layout = @import("layout.zig");
 
 const constants = .{
-    "page_bytes",            "block_bytes",            "root_ino",                "name_bytes_max",
-    "map_fanout",            "direct_count",           "map_height_max",          "file_bytes_max",
-    "entry_unwritten",       "inode_chunk_count",      "slot_chunk_count",        "inode_flag_acl_default",
-    "inode_flag_capability", "inode_flag_acl_access",  "target_inline_bytes",     "slot_kind_free",
-    "slot_kind_dentry",      "slot_kind_extension",    "kernel_holds_attributes", "kernel_holds_data",
-    "kernel_holds_listing",  "kernel_holds_names",     "inode_flag_orphan",       "inode_flag_linkable",
-    "extend_daemon",         "limbo_max",              "client_count_max",        "client_pages",
-    "descriptions_per_page", "client_description_max", "client_thread_max",       "client_free",
-    "client_registering",    "client_live",            "description_free",        "description_claimed",
-    "description_open",      "ring_slot_count",        "ring_free",               "ring_claimed",
-    "ring_ready",            "ring_done",              "ring_bytes_max",          "ring_ping",
-    "ring_release",          "ring_accessed",          "ring_invalidate",         "ring_make",
-    "ring_symlink",          "ring_link",              "ring_remove",             "ring_rename",
-    "ring_setattr",          "ring_prepare",           "ring_fallocate",          "ring_copy",
-    "ring_setxattr",         "ring_removexattr",       "ring_tmpfile",            "ring_unhide",
+    "page_bytes",            "block_bytes",           "root_ino",                "name_bytes_max",
+    "map_fanout",            "direct_count",          "map_height_max",          "file_bytes_max",
+    "entry_unwritten",       "inode_chunk_count",     "slot_chunk_count",        "inode_flag_acl_default",
+    "inode_flag_capability", "inode_flag_acl_access", "target_inline_bytes",     "slot_kind_free",
+    "slot_kind_dentry",      "slot_kind_extension",   "kernel_holds_attributes", "kernel_holds_data",
+    "kernel_holds_listing",  "kernel_holds_names",    "inode_flag_orphan",       "inode_flag_linkable",
+    "extend_daemon",         "limbo_max",             "kernel_holds_end",        "misplaced_max",
+    "client_count_max",      "client_pages",          "descriptions_per_page",   "client_description_max",
+    "client_thread_max",     "client_free",           "client_registering",      "client_live",
+    "description_free",      "description_claimed",   "description_open",        "ring_slot_count",
+    "ring_free",             "ring_claimed",          "ring_ready",              "ring_done",
+    "ring_bytes_max",        "ring_ping",             "ring_release",            "ring_accessed",
+    "ring_invalidate",       "ring_make",             "ring_symlink",            "ring_link",
+    "ring_remove",           "ring_rename",           "ring_setattr",            "ring_prepare",
+    "ring_fallocate",        "ring_copy",             "ring_setxattr",           "ring_removexattr",
+    "ring_tmpfile",          "ring_unhide",
 };
 
 fn upper(comptime name: []const u8) [name.len]u8 {

@@ -17,6 +17,10 @@ pub const block_bytes = 4096;
 /// Runs of blocks that wait for clients.
 pub const limbo_max = 128;
 
+/// The kernel worker and the ring worker.
+pub const clock_count = 2;
+pub const misplaced_max = 14;
+
 /// "BTFUSE" and the format's version.
 pub const magic: u64 = 0x0001_4553_5546_5442;
 
@@ -103,7 +107,9 @@ pub const Superblock = extern struct {
     noatime: u32,
     /// Inodes without names that live on because of clients.
     orphan_count: u32,
-    reserved_line_1: [13]u32,
+    /// Times that the daemon took an inode's `extend_lock` from a client that may still be alive.
+    stolen_count: u32,
+    reserved_line_1: [12]u32,
 
     // The ring's words, each on a cache line of its own or with those that are written together.
     /// Requests ever made; the bell: a futex word.
@@ -122,7 +128,14 @@ pub const Superblock = extern struct {
     sending_ino: u32,
     reserved_line_4: [15]u32,
 
-    /// Blocks taken from files while clients were storing into them: inode, first block, count. Free once they are done.
+    /// By worker of the daemon: the time it last stamped something with, seconds (two words, low first) and nanoseconds, and a word nobody uses.
+    clocks: [clock_count * 4]u32,
+    /// Inodes of which the kernel has pages in a wrong place, for the ring worker to make it forget them; 0 = none.
+    misplaced: [misplaced_max]u32,
+    /// Not 0: there are such.
+    misplaced_count: u32,
+    reserved_line_5: u32,
+    /// Blocks taken from files whose locks were taken from clients: inode, first block, count. Free once these are done.
     limbo: [limbo_max * 3]u32,
 };
 
@@ -132,12 +145,10 @@ pub const Inode = extern struct {
     uid: u32,
     gid: u32,
     nlink: u32,
-    /// Changed as one 64-bit word, by compare-and-swap where a client may change it, too: it grows by whoever has `extend_lock`.
+    /// One 64-bit word for clients, who let it grow (under `extend_lock`).
     size: u64,
     /// Sequence of the block map: the daemon takes an entry away, replaces it, or fills a block it stands for.
     map_seq: u32,
-    /// The same for clients: the holder of `extend_lock` makes data visible. Read together with map_seq.
-    client_seq: u32,
     /// Sequence of size and times as the daemon changes them.
     seq: u32,
     generation: u32,
@@ -146,12 +157,15 @@ pub const Inode = extern struct {
     open_count: u32,
     /// What the kernel may hold (kernel_holds_*); set before the daemon reads what it will tell the kernel.
     kernel_holds: u32,
-    /// Who writes where the file has no data yet (holes, reserved blocks, behind its end): a client's number, extend_daemon, 0 = nobody.
-    /// Never held while waiting for the ring.
+    /// Who stores bytes, or changes the block map or the size of a file: a client's number, extend_daemon, 0 = nobody. Taken and
+    /// given back together with `extend_thread`, as one 64-bit word. Never held while waiting for the ring.
     extend_lock: u32,
-    /// The thread that has it, for a signal handler in the same thread.
+    /// The client's thread that has it, for a signal handler in the same thread; the daemon leaves it 0.
     extend_thread: u32,
     rdev: u32,
+    /// 1: the kernel has, or may have, mapped the file for writing, so that its pages may be newer than the blocks: clients leave its bytes
+    /// to the kernel. Until the kernel forgets the inode.
+    kernel_maps: u32,
 
     atime: u64,
     mtime: u64,
@@ -163,6 +177,8 @@ pub const Inode = extern struct {
     btime_nsec: u32,
     /// When a client last wrote, in nanoseconds since 1970: mtime and ctime, until the daemon folds it into them (then 0).
     client_mtime: u64,
+    /// The same for atime: when a client last read.
+    client_atime: u64,
     /// Slot chain with the extended attributes.
     xattr_slot: u32,
     /// Data blocks held, without map blocks.
@@ -179,14 +195,13 @@ pub const Inode = extern struct {
 
     /// Symbolic links whose target does not fit below: slot chain.
     target_slot: u32,
-    /// A client may have stored bytes behind the end, in the last block: who makes the file longer zeros them.
+    /// A client may have stored bytes behind the end: who makes the file longer zeros them.
     tail_dirty: u32,
     /// FUSE nlookup: references the kernel holds.
     lookup_count: u64,
-    /// 1: a client has let the kernel map the file writable, so the kernel's pages may be newer than the blocks: clients leave its bytes to
-    /// the kernel. Until the kernel forgets the inode.
-    kernel_maps: u32,
-    reserved: [7]u32,
+    /// How far the holder of `extend_lock` is about to write, for a signal handler in its thread; 0 = not behind the end.
+    extend_end: u64,
+    reserved: [4]u32,
 
     // Regular files: block map. Short symbolic link targets use the same bytes.
     map_height: u32,
@@ -202,6 +217,8 @@ pub const kernel_holds_data: u32 = 2;
 pub const kernel_holds_listing: u32 = 4;
 /// A directory: the kernel looked up names in it, also such as do not exist. Stays until the kernel forgets the directory.
 pub const kernel_holds_names: u32 = 8;
+/// The kernel appends to the file where it believes its end to be: it is told each time the file grows. Stays as that of names.
+pub const kernel_holds_end: u32 = 16;
 
 /// In `extend_lock`.
 pub const extend_daemon: u32 = 0xffff_ffff;
@@ -270,8 +287,7 @@ pub const Client = extern struct {
     /// Descriptions below this number have memory and may be looked at.
     description_held: u32,
     reserved: [11]u32,
-    /// By thread: the inode whose blocks it is storing into right now, 0 = none. Blocks taken from that inode are not used
-    /// for anything else until it is done.
+    /// By thread, roughly: the inode whose `extend_lock` it has or wants, 0 = none. By it the daemon finds what a dead client has locked.
     storing_ino: [client_thread_max]u32,
 };
 
@@ -372,6 +388,7 @@ pub const records = .{
 comptime {
     std.debug.assert(@sizeOf(Superblock) <= page_bytes);
     std.debug.assert(@sizeOf(Inode) == 256);
+    std.debug.assert(@offsetOf(Inode, "extend_lock") % 8 == 0 and @offsetOf(Inode, "extend_thread") == @offsetOf(Inode, "extend_lock") + 4);
     std.debug.assert(@offsetOf(Inode, "atime") == 64);
     std.debug.assert(@offsetOf(Superblock, "namespace_seq") % 64 == 0);
     std.debug.assert(@offsetOf(Superblock, "write_index") % 64 == 0);

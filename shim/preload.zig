@@ -21,7 +21,9 @@ comptime {
     _ = @import("preload/calls_process.zig");
     _ = @import("preload/calls_stat.zig");
     _ = @import("preload/calls_syscall.zig");
+    _ = @import("preload/calls_write.zig");
     _ = @import("preload/credentials.zig");
+    _ = @import("preload/limits.zig");
     _ = @import("preload/paths.zig");
     _ = @import("preload/umask.zig");
 }

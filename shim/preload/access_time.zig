@@ -1,10 +1,11 @@
-//! Access times: a read that mount(8) "relatime" wants noted is noted by the daemon, before the read returns. All others,
-//! nearly all, cost three loads and a look at the clock.
+//! Access times: a read that mount(8) "relatime" wants noted is noted in the inode (`client_atime`), before it returns. All others,
+//! nearly all, cost some loads and a look at the clock.
 
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
+const clock = @import("clock.zig");
 const descriptors = @import("descriptors.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
@@ -23,28 +24,56 @@ pub inline fn note(o: descriptors.Open) void {
 
 /// By the rule of "relatime" (as InodeTable.touchAtime).
 inline fn isDue(inode: *volatile layout.Inode) bool {
+    if (inode.client_mtime | inode.client_atime != 0) return isDueOfClients(inode);
     if (!isAfter(inode.atime, inode.atime_nsec, inode.mtime, inode.mtime_nsec)) return true;
     if (!isAfter(inode.atime, inode.atime_nsec, inode.ctime, inode.ctime_nsec)) return true;
+    return isOld(@bitCast(inode.atime));
+}
+
+/// Where a client has written or read last, its time counts.
+noinline fn isDueOfClients(inode: *volatile layout.Inode) bool {
+    const written = inode.client_mtime;
+    const accessed = inode.client_atime;
+    const atime = if (accessed != 0) accessed else nanoseconds(inode.atime, inode.atime_nsec);
+    const mtime = if (written != 0) written else nanoseconds(inode.mtime, inode.mtime_nsec);
+    const ctime = if (written != 0) written else nanoseconds(inode.ctime, inode.ctime_nsec);
+    return atime <= @max(mtime, ctime) or isOld(@intCast(atime / std.time.ns_per_s));
+}
+
+/// Of times since 1970; those before are in no hurry.
+fn nanoseconds(seconds: u64, rest: u32) u64 {
+    return if (seconds >> 63 != 0) 0 else seconds *% std.time.ns_per_s +% rest;
+}
+
+inline fn isOld(seconds: i64) bool {
     var now: system.Timespec = undefined;
     _ = clock_gettime(clock_realtime_coarse, &now);
-    return now.sec -% @as(i64, @bitCast(inode.atime)) >= day_seconds;
+    return now.sec -% seconds >= day_seconds;
 }
 
-inline fn isAfter(seconds: u64, nanoseconds: u32, other_seconds: u64, other_nanoseconds: u32) bool {
+inline fn isAfter(seconds: u64, rest: u32, other_seconds: u64, other_rest: u32) bool {
     const difference: i64 = @bitCast(seconds -% other_seconds);
-    return difference > 0 or (difference == 0 and nanoseconds > other_nanoseconds);
+    return difference > 0 or (difference == 0 and rest > other_rest);
 }
 
-/// A link is being read. false: the kernel has to do it, as for a process that is no client yet, for which one link is not
+/// A link is being read. False: the kernel has to do it, which knows the time: for a process that is no client yet, one link is not
 /// worth becoming one.
 pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) bool {
     if (!isDue(inode) or v.super.noatime != 0) return true;
+    if (inode.kernel_holds & layout.kernel_holds_attributes == 0) {
+        clock.stamp(v, &inode.client_atime);
+        if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return true;
+    }
     return clients.number() != 0 and ring.accessed(v, ino, inode.generation);
 }
 
 noinline fn noteDue(o: descriptors.Open) void {
     const d = o.description;
     if (o.v.super.noatime != 0 or d.flags & noatime_flag != 0) return;
+    const inode = o.inode();
+    clock.stamp(o.v, &inode.client_atime);
+    // As with bytes that were stored (store.zig): what the kernel holds is looked at afterwards.
+    if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return;
     if (!ring.accessed(o.v, d.ino, d.generation)) readReally(o);
 }
 

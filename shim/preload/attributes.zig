@@ -20,6 +20,8 @@ pub inline fn fillStat(v: *const View, ino: u32, generation: u32, out: *system.S
     for (0..region.rounds_max) |_| {
         const seq = region.begin(&inode.seq) orelse return false;
         const mode = inode.mode;
+        const written = inode.client_mtime;
+        const accessed = inode.client_atime;
         out.* = .{
             .dev = v.device,
             .ino = ino,
@@ -35,10 +37,19 @@ pub inline fn fillStat(v: *const View, ino: u32, generation: u32, out: *system.S
             .mtim = .{ .sec = @bitCast(inode.mtime), .nsec = inode.mtime_nsec },
             .ctim = .{ .sec = @bitCast(inode.ctime), .nsec = inode.ctime_nsec },
         };
+        if (written != 0) {
+            out.mtim = timeOf(written);
+            out.ctim = out.mtim;
+        }
+        if (accessed != 0) out.atim = timeOf(accessed);
         const living = mode != 0 and inode.generation == generation;
         if (region.unchanged(&inode.seq, seq)) return living;
     }
     return false;
+}
+
+fn timeOf(nanoseconds: u64) system.Timespec {
+    return .{ .sec = @intCast(nanoseconds / std.time.ns_per_s), .nsec = @intCast(nanoseconds % std.time.ns_per_s) };
 }
 
 fn sizeOf(inode: *volatile layout.Inode, mode: u32) i64 {

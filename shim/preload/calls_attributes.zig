@@ -4,6 +4,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const calls_names = @import("calls_names.zig");
+const attributes_change = @import("attributes_change.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
@@ -15,42 +16,9 @@ const walk = @import("walk.zig");
 const Path = [*:0]const u8;
 const Actor = permissions.Actor;
 const Outcome = permissions.Outcome;
+const Change = attributes_change.Change;
 const at_fdcwd = system.at_fdcwd;
 const at_symlink_nofollow = 0x100;
-
-/// struct fuse_setattr_in, `valid`
-const fattr_mode = 1;
-const fattr_uid = 2;
-const fattr_gid = 4;
-const fattr_size = 8;
-const fattr_atime = 16;
-const fattr_mtime = 32;
-const fattr_atime_now = 128;
-const fattr_mtime_now = 256;
-
-/// Arguments of ring_setattr behind the inode.
-const Change = struct {
-    valid: u64,
-    size: u64 = 0,
-    mode: u64 = 0,
-    uid: u64 = 0,
-    gid: u64 = 0,
-    atime: system.Timespec = .{ .sec = 0, .nsec = 0 },
-    mtime: system.Timespec = .{ .sec = 0, .nsec = 0 },
-
-    fn ask(change: Change, who: Actor, place: walk.Place) ?Outcome {
-        const arguments = [_]u64{
-            place.ino,                   place.generation,
-            change.valid,                change.size,
-            change.mode,                 change.uid,
-            change.gid,                  @bitCast(change.atime.sec),
-            @bitCast(change.atime.nsec), @bitCast(change.mtime.sec),
-            @bitCast(change.mtime.nsec), who.own.uid,
-            0,
-        };
-        return who.ask(layout.ring_setattr, &arguments, &.{}, null);
-    }
-};
 
 /// Walks to an inode and lets `use` change it, which is null when the inode has ended meanwhile.
 inline fn onPath(
@@ -104,7 +72,7 @@ fn chmodServed(dirfd: c_int, path: Path, mode: c_uint, follow: bool) ?c_int {
             if (hasAccessList(inode)) return .{ .kernel = .access_list };
             if (isKnown(inode)) return .{ .kernel = .materialized };
             const taken: u32 = if (who.mayKeepSetGid(inode.gid)) 0 else permissions.set_gid_mode;
-            return (Change{ .valid = fattr_mode, .mode = wanted & permission_bits & ~taken }).ask(who, place);
+            return (Change{ .valid = attributes_change.mode_bit, .mode = wanted & permission_bits & ~taken }).ask(who, place);
         }
     }.use);
 }
@@ -144,7 +112,7 @@ fn chownServed(dirfd: c_int, path: Path, owner: Owner, follow: bool) ?c_int {
                 if (to.gid != unchanged and !(is_owner and (to.gid == inode.gid or who.own.isMember(to.gid)))) return .{ .local = .PERM };
             }
             if (isKnown(inode)) return .{ .kernel = .materialized };
-            const valid = (if (to.uid == unchanged) 0 else @as(u64, fattr_uid)) | (if (to.gid == unchanged) 0 else @as(u64, fattr_gid));
+            const valid = (if (to.uid == unchanged) 0 else @as(u64, attributes_change.uid_bit)) | (if (to.gid == unchanged) 0 else @as(u64, attributes_change.gid_bit));
             return (Change{ .valid = valid, .uid = to.uid, .gid = to.gid }).ask(who, place);
         }
     }.use);
@@ -187,7 +155,7 @@ fn truncateServed(path: Path, length: i64) ?c_int {
             const loses = mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
             if (loses) return .{ .kernel = .special_file };
             if (size > inode.size and hasSizeLimit()) return .{ .kernel = .arguments };
-            return (Change{ .valid = fattr_size, .size = size }).ask(who, place);
+            return (Change{ .valid = attributes_change.size_bit, .size = size }).ask(who, place);
         }
     }.use);
 }
@@ -229,17 +197,17 @@ fn utimeServed(dirfd: c_int, path: Path, given: ?Times, follow: bool) ?c_int {
             var change: Change = .{ .valid = 0 };
             switch (times[0].nsec) {
                 utime_omit => {},
-                utime_now => change.valid |= fattr_atime | fattr_atime_now,
+                utime_now => change.valid |= attributes_change.atime_bit | attributes_change.atime_now_bit,
                 else => {
-                    change.valid |= fattr_atime;
+                    change.valid |= attributes_change.atime_bit;
                     change.atime = times[0];
                 },
             }
             switch (times[1].nsec) {
                 utime_omit => {},
-                utime_now => change.valid |= fattr_mtime | fattr_mtime_now,
+                utime_now => change.valid |= attributes_change.mtime_bit | attributes_change.mtime_now_bit,
                 else => {
-                    change.valid |= fattr_mtime;
+                    change.valid |= attributes_change.mtime_bit;
                     change.mtime = times[1];
                 },
             }

@@ -1,5 +1,4 @@
-//! Reading, and the offset of descriptors. Writing to what was opened for reading fails with EBADF, which is what the kernel says of a
-//! placeholder too; the other calls on descriptors are in calls_descriptor.zig.
+//! Reading, and the offset of descriptors. Writing is in calls_write.zig, the other calls on descriptors are in calls_descriptor.zig.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -16,13 +15,15 @@ const Iovec = extern struct { base: [*]u8, len: usize };
 /// MAX_RW_COUNT: no call moves more.
 const bytes_max = 0x7fff_f000;
 /// Nothing is ever mapped below: an address there is a mistake, which the kernel answers with EFAULT.
-const address_min = 0x10000;
-const iov_max = 1024;
+pub const address_min = 0x10000;
+pub const iov_max = 1024;
 
 /// Reading at an offset, or at the description's own, which moves. Null: the kernel's, and the descriptor is real now.
 fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
+        if (o.description.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);
+        if (o.inode().kernel_maps != 0) return aside(fd, .read, .mapped);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
         for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < address_min) return aside(fd, .read, .arguments);
         const bytes = if (offset) |given|
@@ -41,8 +42,10 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     return null;
 }
 
-/// EINVAL by readv(2) when it does not fit.
-fn totalOf(parts: []const Iovec) ?usize {
+const write_only = 1;
+
+/// EINVAL by readv(2) and writev(2) when it does not fit.
+pub fn totalOf(parts: anytype) ?usize {
     var total: usize = 0;
     for (parts) |part| {
         if (part.len > std.math.maxInt(isize) - total) return null;

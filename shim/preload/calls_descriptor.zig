@@ -2,11 +2,15 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const layout = @import("layout");
+const calls_process = @import("calls_process.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
+const region = @import("region.zig");
+const system = @import("system.zig");
 
 /// A function of libc and the places of its arguments that are descriptors.
 const Through = struct { [:0]const u8, []const u3 };
@@ -26,8 +30,6 @@ const through = [_]Through{
     .{ "sendfile64", &.{ 0, 1 } },
     .{ "splice", &.{ 0, 2 } },
     .{ "copy_file_range", &.{ 0, 2 } },
-    .{ "mmap", &.{4} },
-    .{ "mmap64", &.{4} },
     // Locks and waiting
     .{ "flock", &.{0} },
     .{ "epoll_ctl", &.{ 0, 2 } },
@@ -49,6 +51,9 @@ const through = [_]Through{
     .{ "fanotify_mark", &.{ 0, 3 } },
     // What is kept with the descriptor
     .{ "fdopen", &.{0} },
+    .{ "vdprintf", &.{0} },
+    .{ "__vdprintf_chk", &.{0} },
+    .{ "backtrace_symbols_fd", &.{2} },
     .{ "posix_spawn_file_actions_adddup2", &.{1} },
     .{ "posix_spawn_file_actions_addfchdir_np", &.{1} },
 };
@@ -63,13 +68,71 @@ fn ThroughCall(comptime entry: Through) type {
             inline for (entry[1]) |place| {
                 const fd: c_int = @bitCast(@as(u32, @truncate(arguments[place])));
                 if (descriptors.find(fd)) |o| {
-                    counters.kernel(if (entry[0][1] == 'm') .map else .descriptor, .materialized);
+                    counters.kernel(.descriptor, .materialized);
                     descriptors.materializeOpen(o);
                 }
             }
             return next.call(entry[0], *const F)(a, b, c, d, e, f);
         }
     };
+}
+
+/// dprintf(3), with any number of arguments, some on the stack: all stay where they are, and the next function is jumped to.
+fn Dprintf(comptime name: [:0]const u8) type {
+    return struct {
+        fn prepare(fd: c_int) callconv(.c) *const anyopaque {
+            descriptors.materialize(fd);
+            return next.call(name, *const anyopaque);
+        }
+        fn call() callconv(.naked) noreturn {
+            asm volatile (calls_process.jump_to_next
+                :
+                : [prepare] "X" (&prepare),
+            );
+        }
+    };
+}
+
+// Mapping: through the kernel's own pages, so that of a file which it maps for writing every byte is read and written there from then on.
+
+fn Mmap(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(address: usize, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) callconv(.c) usize {
+            if (descriptors.find(fd)) |o| {
+                counters.kernel(.map, .materialized);
+                if (isWritable(flags, o.description.flags)) mark(o.inode());
+                descriptors.materializeOpen(o);
+            } else if (fd >= 0) markReal(flags, fd);
+            return next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);
+        }
+    };
+}
+
+const map_anonymous = 0x20;
+const map_type_mask = 0x0f;
+const map_private = 2;
+const read_and_write = 2;
+
+/// A mapping that may write the file, now or after mprotect(2).
+fn isWritable(flags: c_int, open_flags: u32) bool {
+    return flags & map_type_mask != map_private and open_flags & descriptors.access_mask == read_and_write;
+}
+
+fn mark(inode: *volatile layout.Inode) void {
+    @atomicStore(u32, &inode.kernel_maps, 1, .seq_cst);
+}
+
+/// The same of a file that the kernel has opened.
+noinline fn markReal(flags: c_int, fd: c_int) void {
+    if (flags & map_anonymous != 0 or flags & map_type_mask == map_private) return;
+    const open_flags = linux.fcntl(fd, linux.F.GETFL, 0);
+    if (linux.errno(open_flags) != .SUCCESS or !isWritable(flags, @truncate(open_flags))) return;
+    const configuration = region.configuration() orelse return;
+    const file = system.fstat(fd) orelse return;
+    const mount = system.stat(configuration.mount) orelse return;
+    if (file.dev != mount.dev) return;
+    const v = region.attach() orelse return;
+    if (region.inode(v, std.math.cast(u32, file.ino) orelse return)) |inode| mark(inode);
 }
 
 /// lockf(3) is fcntl's F_SETLK inside of libc.
@@ -277,8 +340,7 @@ const making = [_][:0]const u8{
     "eventfd",      "signalfd",      "timerfd_create", "memfd_create",  "pidfd_open",    "shm_open",
     "epoll_create", "epoll_create1", "inotify_init",   "inotify_init1", "fanotify_init", "mkstemp",
     "mkstemp64",    "mkostemp",      "mkostemp64",     "mkstemps",      "mkstemps64",    "mkostemps",
-    "mkostemps64",  "tmpfile",       "tmpfile64",      "openpty",       "posix_openpt",  "creat",
-    "creat64",
+    "mkostemps64",  "tmpfile",       "tmpfile64",      "openpty",       "posix_openpt",
 };
 
 fn Making(comptime name: [:0]const u8) type {
@@ -316,6 +378,8 @@ fn StreamCall(comptime name: [:0]const u8) type {
 
 comptime {
     for (through) |entry| @export(&ThroughCall(entry).call, .{ .name = entry[0] });
+    for (.{ "dprintf", "__dprintf_chk" }) |name| @export(&Dprintf(name).call, .{ .name = name });
+    for (.{ "mmap", "mmap64" }) |name| @export(&Mmap(name).call, .{ .name = name });
     for (.{ "lockf", "lockf64" }) |name| @export(&Lockf(name).call, .{ .name = name });
     for (.{ "fsync", "fdatasync" }) |name| @export(&Sync(name).call, .{ .name = name });
     for (.{ "posix_fadvise", "posix_fadvise64" }) |name| @export(&Advice(name).call, .{ .name = name });

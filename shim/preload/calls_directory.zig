@@ -57,7 +57,7 @@ fn newStream(fd: c_int) ?*Stream {
 const opendir_flags: c_int = @bitCast(linux.O{ .NONBLOCK = true, .DIRECTORY = true, .CLOEXEC = true });
 
 fn opendir(path: Path) callconv(.c) ?*anyopaque {
-    switch (calls_open.openAt(system.at_fdcwd, path, opendir_flags)) {
+    switch (calls_open.openAt(system.at_fdcwd, path, opendir_flags, 0)) {
         .fd => |fd| {
             counters.fast(.directory);
             return newStream(fd) orelse {
@@ -71,7 +71,7 @@ fn opendir(path: Path) callconv(.c) ?*anyopaque {
             _ = next.fail(e);
             return null;
         },
-        .kernel => |reason| {
+        .kernel, .made => |reason| {
             counters.kernel(.directory, reason);
             descriptors.materializeNamed(path);
             kept.drop();

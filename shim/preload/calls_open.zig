@@ -2,23 +2,31 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const layout = @import("layout");
+const attributes_change = @import("attributes_change.zig");
 const counters = @import("counters.zig");
 const create = @import("create.zig");
 const credentials = @import("credentials.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
+const permissions = @import("permissions.zig");
 const placeholder = @import("placeholder.zig");
 const region = @import("region.zig");
+const reopen = @import("reopen.zig");
+const ring = @import("ring.zig");
+const store = @import("store.zig");
 const system = @import("system.zig");
+const umask = @import("umask.zig");
 const walk = @import("walk.zig");
 
 const Path = [*:0]const u8;
 const E = linux.E;
 
-/// Flags under which an open changes nothing. The others, and those that nobody knows, are the kernel's.
-const served_flags: u32 = largefile_flag | @as(u32, @bitCast(linux.O{
-    .NOCTTY = true,
+/// Flags that are understood here. The others, and those that nobody knows, are the kernel's.
+const served_flags: u32 = status_flags | creation_flags;
+/// What F_GETFL tells of them (and O_LARGEFILE, always).
+const status_flags: u32 = descriptors.access_mask | largefile_flag | @as(u32, @bitCast(linux.O{
     .APPEND = true,
     .NONBLOCK = true,
     .DSYNC = true,
@@ -26,55 +34,80 @@ const served_flags: u32 = largefile_flag | @as(u32, @bitCast(linux.O{
     .DIRECTORY = true,
     .NOFOLLOW = true,
     .NOATIME = true,
-    .CLOEXEC = true,
 }));
-/// What F_GETFL tells of them (and O_LARGEFILE, always).
-const status_flags: u32 = served_flags & ~@as(u32, @bitCast(linux.O{ .NOCTTY = true, .CLOEXEC = true }));
+const creation_flags: u32 = @bitCast(linux.O{ .NOCTTY = true, .CLOEXEC = true, .CREAT = true, .EXCL = true, .TRUNC = true });
 const largefile_flag: u32 = 0o100000;
+const may_read = 4;
+const may_write = 2;
 
-const Opened = union(enum) { fd: c_int, errno: E, kernel: counters.Reason };
+const Opened = union(enum) {
+    fd: c_int,
+    errno: E,
+    kernel: counters.Reason,
+    /// The kernel is to open what was just made.
+    made: counters.Reason,
+};
 
-/// open(2) of what exists, for reading.
-pub fn openAt(dirfd: c_int, path: Path, flags_given: c_int) Opened {
+/// open(2).
+pub fn openAt(dirfd: c_int, path: Path, flags_given: c_int, mode: c_uint) Opened {
     const flags: u32 = @bitCast(flags_given);
     if (flags & ~served_flags != 0 and create.isHopeless(dirfd, path)) return .{ .errno = .NOENT };
-    if (flags & ~served_flags != 0) return .{ .kernel = if (flags & 3 != 0) .write_open else .arguments };
     const o: linux.O = @bitCast(flags);
+    const mask = accessOf(flags);
+    const is_odd = mask == 0 or (o.CREAT and o.DIRECTORY) or (o.EXCL and !o.CREAT) or (o.TRUNC and mask & may_write == 0);
+    if (flags & ~served_flags != 0 or is_odd) return .{ .kernel = .arguments };
+    if (o.CREAT and endsWithSlash(path)) return .{ .kernel = .arguments };
+    const must_be_new = o.CREAT and o.EXCL;
     for (0..rounds_max) |_| {
-        const place = switch (walk.at(dirfd, path, .{ .follow_last = !o.NOFOLLOW })) {
+        const place = switch (walk.at(dirfd, path, .{ .follow_last = !o.NOFOLLOW and !must_be_new })) {
             .place => |place| place,
-            .errno => |e| return .{ .errno = e },
+            .errno => |e| {
+                if (e != .NOENT or !o.CREAT) return .{ .errno = e };
+                return openNew(dirfd, path, o, mode) orelse continue;
+            },
             .kernel => |reason| return .{ .kernel = reason },
         };
-        return openPlace(place, o) orelse continue;
+        if (must_be_new) return .{ .errno = .EXIST };
+        return openPlace(place, o, mask) orelse continue;
     }
     return .{ .kernel = .busy };
 }
 
 const rounds_max = 4;
 
+/// What the caller must be allowed to do with the file; 0: a mode of its own kind (open(2), 3).
+fn accessOf(flags: u32) u3 {
+    return switch (flags & descriptors.access_mask) {
+        0 => may_read,
+        1 => may_write,
+        2 => may_read | may_write,
+        else => 0,
+    };
+}
+
+/// Also of what is no pointer: the kernel says what it thinks of that.
+fn endsWithSlash(path: Path) bool {
+    if (@intFromPtr(path) < layout.page_bytes) return false;
+    const text = std.mem.span(path);
+    return text.len > 0 and text[text.len - 1] == '/';
+}
+
 /// Null: names have changed since the walk.
-fn openPlace(place: walk.Place, o: linux.O) ?Opened {
+fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
     const v = region.view() orelse return .{ .kernel = .not_attached };
     const inode = &v.inodes[place.ino];
+    const writes = mask & may_write != 0;
     switch (inode.mode & linux.S.IFMT) {
-        linux.S.IFDIR => {},
+        linux.S.IFDIR => if (writes or o.CREAT) return .{ .errno = .ISDIR },
         linux.S.IFREG => if (o.DIRECTORY) return .{ .errno = .NOTDIR },
         linux.S.IFLNK => return .{ .errno = if (o.DIRECTORY) .NOTDIR else .LOOP },
         else => return if (o.DIRECTORY) .{ .errno = .NOTDIR } else .{ .kernel = .special_file },
     }
-    const may = walk.mayAccess(v, place.ino, 4) orelse return .{ .kernel = .access_list };
+    const may = walk.mayAccess(v, place.ino, mask) orelse return .{ .kernel = .access_list };
     if (!may) return .{ .errno = .ACCES };
     if (o.NOATIME and !mayLeaveAtime(v, inode.uid)) return .{ .errno = .PERM };
-    const claimed = descriptors.claim(v, .{
-        .ino = place.ino,
-        .generation = place.generation,
-        .parent = place.parent,
-        .dentry = place.dentry,
-        .flags = (@as(u32, @bitCast(o)) & status_flags) | largefile_flag,
-        .is_directory = false,
-    });
-    const claim = switch (claimed) {
+    if (writes) if (whyNotWrite(v, place, o)) |reason| return .{ .kernel = reason };
+    const claim = switch (descriptors.claim(v, whatOf(place, o), false)) {
         .claim => |claim| claim,
         .no_room => return .{ .kernel = .no_room },
         .gate_closed => return .{ .kernel = .materialized },
@@ -84,10 +117,89 @@ fn openPlace(place: walk.Place, o: linux.O) ?Opened {
         descriptors.abandon(claim);
         return null;
     }
-    const fd = descriptors.bind(claim, o.CLOEXEC);
-    if (fd >= 0) return .{ .fd = fd };
+    const fd = descriptors.reserve(o.CLOEXEC);
+    if (fd >= 0) {
+        if (!o.TRUNC or truncate(v, place)) return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) };
+        descriptors.unreserve(fd, o.CLOEXEC);
+    }
     descriptors.abandon(claim);
+    if (fd >= 0) return .{ .kernel = .ring_unavailable };
     return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
+}
+
+fn whatOf(place: walk.Place, o: linux.O) reopen.What {
+    return .{
+        .ino = place.ino,
+        .generation = place.generation,
+        .parent = place.parent,
+        .dentry = place.dentry,
+        .flags = (@as(u32, @bitCast(o)) & status_flags) | largefile_flag,
+        .is_directory = false,
+    };
+}
+
+/// Why the kernel is to open an existing file for writing.
+fn whyNotWrite(v: *const region.View, place: walk.Place, o: linux.O) ?counters.Reason {
+    const inode = &v.inodes[place.ino];
+    if (store.why(v, inode)) |reason| return reason;
+    if (!permissions.mountIsWritable()) return .mount_flags;
+    if (inode.lookup_count != 0) {
+        // It may be running as a program (ETXTBSY).
+        if (inode.mode & 0o111 != 0) return .special_file;
+        // The kernel goes on using its own idea of the size, see calls_attributes.zig.
+        if (o.TRUNC) return .materialized;
+    }
+    // The system may be set to protect files in such directories (proc_sys_fs(5), protected_regular).
+    const own = credentials.get(v) orelse return .other_user;
+    if (o.CREAT and v.inodes[place.parent].mode & 0o1000 != 0 and inode.uid != own.uid) return .mount_flags;
+    return null;
+}
+
+/// False: it could not be done.
+fn truncate(v: *const region.View, place: walk.Place) bool {
+    return (ring.change(v, layout.ring_setattr, &attributes_change.toSize(place, 0), &.{}, null) orelse return false) == 0;
+}
+
+/// open(2) with O_CREAT of a name that is not there. Null: it is there by now, or its directory is not.
+fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) ?Opened {
+    if (!mayOpenAgain(o, mode)) return .{ .kernel = .created };
+    // First, so that nothing is made for a process that can open no more.
+    const fd = descriptors.reserve(o.CLOEXEC);
+    if (fd < 0) return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
+    const made = switch (create.file(dirfd, path, mode)) {
+        .file => |made| made,
+        .exists => {
+            descriptors.unreserve(fd, o.CLOEXEC);
+            // A link that leads to nothing has the name, or somebody else was faster.
+            return .{ .kernel = .busy };
+        },
+        .outcome => |outcome| {
+            descriptors.unreserve(fd, o.CLOEXEC);
+            return switch (outcome) {
+                .local, .ring => |e| .{ .errno = e },
+                .kernel => |reason| .{ .kernel = reason },
+            };
+        },
+    };
+    const v = region.view().?;
+    const place: walk.Place = .{ .ino = made.ino, .generation = made.generation, .parent = made.parent, .dentry = made.dentry, .namespace_seq = 0 };
+    switch (descriptors.claim(v, whatOf(place, o), true)) {
+        .claim => |claim| return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) },
+        .no_room => create.uncount(made),
+        // Which has given the count back.
+        .gate_closed => {},
+    }
+    descriptors.unreserve(fd, o.CLOEXEC);
+    return .{ .made = .materialized };
+}
+
+/// Whether the new file may be opened again by the same process, for the kernel: its mode need not allow what it is opened for now.
+fn mayOpenAgain(o: linux.O, mode: c_uint) bool {
+    const v = region.attach() orelse return false;
+    const own = credentials.get(v) orelse return false;
+    const mask: c_uint = accessOf(@bitCast(o));
+    const granted = mode & ~(umask.get() orelse return false);
+    return own.effective.override or granted >> 6 & mask == mask;
 }
 
 /// open(2): O_NOATIME is for the owner, and for who may act as one.
@@ -96,44 +208,75 @@ fn mayLeaveAtime(v: *const region.View, uid: u32) bool {
     return own.uid == uid or own.effective.owner;
 }
 
-fn served(dirfd: c_int, path: Path, flags: c_int) ?c_int {
-    switch (openAt(dirfd, path, flags)) {
+const Served = union(enum) {
+    result: c_int,
+    /// The kernel's, with these flags.
+    left: c_int,
+};
+
+fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) Served {
+    const reason = switch (openAt(dirfd, path, flags, mode)) {
         .fd => |fd| {
             counters.fast(.open);
-            return fd;
+            return .{ .result = fd };
         },
         .errno => |e| {
             counters.fast(.open);
-            return next.fail(e);
+            return .{ .result = next.fail(e) };
         },
-        .kernel => |reason| {
-            counters.kernel(.open, reason);
-            kept.drop();
-            if (reason == .other_path) descriptors.materializeNamed(path) else descriptors.materialize(dirfd);
-            return null;
+        .kernel => |reason| reason,
+        .made => |reason| {
+            left(dirfd, path, reason);
+            const making: u32 = @bitCast(linux.O{ .CREAT = true, .EXCL = true, .TRUNC = true });
+            return .{ .left = flags & ~@as(c_int, @bitCast(making)) };
         },
-    }
+    };
+    left(dirfd, path, reason);
+    return .{ .left = flags };
+}
+
+fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
+    counters.kernel(.open, reason);
+    kept.drop();
+    if (reason == .other_path) descriptors.materializeNamed(path) else descriptors.materialize(dirfd);
 }
 
 // The mode is a variable argument, which x86-64 passes as any other.
 fn Open(comptime name: [:0]const u8) type {
     return struct {
         fn call(path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
-            return served(system.at_fdcwd, path, flags) orelse
-                next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int)(path, flags, mode);
+            return switch (served(system.at_fdcwd, path, flags, mode)) {
+                .result => |result| result,
+                .left => |now| next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int)(path, now, mode),
+            };
         }
         fn callAt(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
-            return served(dirfd, path, flags) orelse
-                next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int)(dirfd, path, flags, mode);
+            return switch (served(dirfd, path, flags, mode)) {
+                .result => |result| result,
+                .left => |now| next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int)(dirfd, path, now, mode),
+            };
         }
         /// Without O_CREAT: compiled with _FORTIFY_SOURCE.
         fn callChecked(path: Path, flags: c_int) callconv(.c) c_int {
-            return served(system.at_fdcwd, path, flags) orelse
-                next.call(name, *const fn (Path, c_int) callconv(.c) c_int)(path, flags);
+            return switch (served(system.at_fdcwd, path, flags, 0)) {
+                .result => |result| result,
+                .left => |now| next.call(name, *const fn (Path, c_int) callconv(.c) c_int)(path, now),
+            };
         }
         fn callAtChecked(dirfd: c_int, path: Path, flags: c_int) callconv(.c) c_int {
-            return served(dirfd, path, flags) orelse
-                next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int)(dirfd, path, flags);
+            return switch (served(dirfd, path, flags, 0)) {
+                .result => |result| result,
+                .left => |now| next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int)(dirfd, path, now),
+            };
+        }
+    };
+}
+
+fn Creat(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(path: Path, mode: c_uint) callconv(.c) c_int {
+            const flags: linux.O = .{ .ACCMODE = .WRONLY, .CREAT = true, .TRUNC = true };
+            return Open(name).call(path, @bitCast(flags), mode);
         }
     };
 }
@@ -234,7 +377,7 @@ const f_setlkw = 7;
 const f_dupfd_cloexec = 1030;
 /// What F_SETFL changes; the rest of its argument is ignored.
 const settable_flags: u32 = @bitCast(linux.O{ .APPEND = true, .NONBLOCK = true, .NOATIME = true, .ASYNC = true, .DIRECT = true });
-/// Of these, what means nothing for a description that only reads.
+/// Of these, what can be followed here, or means nothing.
 const idle_flags: u32 = @bitCast(linux.O{ .APPEND = true, .NONBLOCK = true });
 
 fn Fcntl(comptime name: [:0]const u8) type {
@@ -259,7 +402,7 @@ fn control(fd: c_int, command: c_int, argument: usize) ?c_int {
         linux.F.DUPFD, f_dupfd_cloexec => return duplicate(fd, command, argument),
         linux.F.GETFL => if (descriptors.find(fd)) |o| {
             counters.fast(.fcntl);
-            return @bitCast(@atomicLoad(u32, &o.description.flags, .monotonic) & (status_flags | largefile_flag));
+            return @bitCast(@atomicLoad(u32, &o.description.flags, .monotonic) & status_flags);
         },
         linux.F.SETFL => if (setStatus(fd, @truncate(argument))) return 0,
         else => {},
@@ -285,6 +428,7 @@ comptime {
     for (.{ "openat", "openat64" }) |name| @export(&Open(name).callAt, .{ .name = name });
     for (.{ "__open_2", "__open64_2" }) |name| @export(&Open(name).callChecked, .{ .name = name });
     for (.{ "__openat_2", "__openat64_2" }) |name| @export(&Open(name).callAtChecked, .{ .name = name });
+    for (.{ .{ "creat", "open" }, .{ "creat64", "open64" } }) |names| @export(&Creat(names[1]).call, .{ .name = names[0] });
     for (.{ "close", "__close" }) |name| @export(&close, .{ .name = name });
     @export(&close_range, .{ .name = "close_range" });
     @export(&closefrom, .{ .name = "closefrom" });

@@ -63,6 +63,45 @@ pub fn prepareExec() void {
     descriptors.openGate();
 }
 
+/// Calls `prepare` with a function's arguments, which gives the next function of that name, and jumps there with the same.
+pub const jump_to_next =
+    \\ pushq %%rdi
+    \\ pushq %%rsi
+    \\ pushq %%rdx
+    \\ pushq %%rcx
+    \\ pushq %%r8
+    \\ pushq %%r9
+    \\ pushq %%rax
+    \\ subq $128, %%rsp
+    \\ movups %%xmm0, 0(%%rsp)
+    \\ movups %%xmm1, 16(%%rsp)
+    \\ movups %%xmm2, 32(%%rsp)
+    \\ movups %%xmm3, 48(%%rsp)
+    \\ movups %%xmm4, 64(%%rsp)
+    \\ movups %%xmm5, 80(%%rsp)
+    \\ movups %%xmm6, 96(%%rsp)
+    \\ movups %%xmm7, 112(%%rsp)
+    \\ callq %[prepare:P]
+    \\ movq %%rax, %%r11
+    \\ movups 0(%%rsp), %%xmm0
+    \\ movups 16(%%rsp), %%xmm1
+    \\ movups 32(%%rsp), %%xmm2
+    \\ movups 48(%%rsp), %%xmm3
+    \\ movups 64(%%rsp), %%xmm4
+    \\ movups 80(%%rsp), %%xmm5
+    \\ movups 96(%%rsp), %%xmm6
+    \\ movups 112(%%rsp), %%xmm7
+    \\ addq $128, %%rsp
+    \\ popq %%rax
+    \\ popq %%r9
+    \\ popq %%r8
+    \\ popq %%rcx
+    \\ popq %%rdx
+    \\ popq %%rsi
+    \\ popq %%rdi
+    \\ jmpq *%%r11
+;
+
 fn Exec(comptime name: [:0]const u8) type {
     return struct {
         const F = fn (usize, usize, usize, usize, usize) callconv(.c) c_int;
@@ -76,24 +115,7 @@ fn Exec(comptime name: [:0]const u8) type {
         }
         /// Any number of arguments, some on the stack: all stay where they are, and the next function is jumped to.
         fn callWithList() callconv(.naked) noreturn {
-            asm volatile (
-                \\ pushq %%rdi
-                \\ pushq %%rsi
-                \\ pushq %%rdx
-                \\ pushq %%rcx
-                \\ pushq %%r8
-                \\ pushq %%r9
-                \\ pushq %%rax
-                \\ callq %[prepare:P]
-                \\ movq %%rax, %%r11
-                \\ popq %%rax
-                \\ popq %%r9
-                \\ popq %%r8
-                \\ popq %%rcx
-                \\ popq %%rdx
-                \\ popq %%rsi
-                \\ popq %%rdi
-                \\ jmpq *%%r11
+            asm volatile (jump_to_next
                 :
                 : [prepare] "X" (&prepare),
             );

@@ -7,6 +7,7 @@ const calls_descriptor = @import("calls_descriptor.zig");
 const calls_process = @import("calls_process.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
+const limits = @import("limits.zig");
 const next = @import("next.zig");
 
 const SYS = linux.SYS;
@@ -27,6 +28,11 @@ const functions = [_]Function{
     .{ .pread64, "pread64", 4 },
     .{ .readv, "readv", 3 },
     .{ .preadv, "preadv", 4 },
+    .{ .write, "write", 3 },
+    .{ .pwrite64, "pwrite64", 4 },
+    .{ .writev, "writev", 3 },
+    .{ .pwritev, "pwritev", 4 },
+    .{ .creat, "creat", 2 },
     .{ .lseek, "lseek", 3 },
     .{ .getdents64, "getdents64", 3 },
     .{ .stat, "stat", 2 },
@@ -65,6 +71,7 @@ const functions = [_]Function{
 const Through = struct { SYS, []const u3 };
 const through = [_]Through{
     .{ .preadv2, &.{0} },
+    .{ .pwritev2, &.{0} },
     .{ .fadvise64, &.{0} },
     .{ .readahead, &.{0} },
     .{ .sync_file_range, &.{0} },
@@ -118,6 +125,8 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.io_uring_setup), @intFromEnum(SYS.io_setup) => descriptors.stop(),
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
         @intFromEnum(SYS.clone3) => return clone(@as(*const u64, @ptrFromInt(a)).*, number, &arguments),
+        // What functions do that were served, functions have to know: limits.zig
+        @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => limits.forget(),
         else => {},
     }
     return pass(number, &arguments);
@@ -141,7 +150,7 @@ fn call(comptime function: Function, a: *const Arguments) isize {
 
 fn isLong(number: SYS) bool {
     return switch (number) {
-        .read, .pread64, .readv, .preadv, .lseek, .getdents64, .mmap, .sendmsg, .readlink, .readlinkat => true,
+        .read, .pread64, .readv, .preadv, .write, .pwrite64, .writev, .pwritev, .lseek, .getdents64, .mmap, .sendmsg, .readlink, .readlinkat => true,
         else => false,
     };
 }

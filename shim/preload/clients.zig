@@ -149,6 +149,13 @@ pub fn unregister() void {
     @atomicStore(u32, &memory.registration, unregistered, .release);
 }
 
+/// Whether the process that registered has ended: nobody has its pid. It may be another's by now, which only the daemon finds out.
+pub fn hasDied(record: *const layout.Client) bool {
+    if (@atomicLoad(u32, &record.state, .acquire) == layout.client_free) return true;
+    const pid = @atomicLoad(u32, &record.pid, .acquire);
+    return pid != 0 and linux.errno(linux.kill(@intCast(pid), @enumFromInt(0))) == .SRCH;
+}
+
 /// Whether a description is being opened right now.
 pub fn hasClaims() bool {
     const v = region.view() orelse return false;

@@ -74,6 +74,8 @@ pub const Reason = enum {
     removed,
     /// The kernel has to know the file.
     materialized,
+    /// It has mapped the file for writing.
+    mapped,
     /// No descriptor, description or client record was free.
     no_room,
     no_memory,

@@ -79,7 +79,7 @@ fn copyOut(v: *const View, inode: *volatile layout.Inode, offset: u64, out: []u8
 }
 
 /// Entries that lie side by side, from the one asked for on; no `words`: none of them exists.
-const Entries = struct { words: ?[*]const volatile u32, room: u64 };
+pub const Entries = struct { words: ?[*]const volatile u32, room: u64 };
 
 /// Indexes that hang below a map of this height.
 inline fn cover(height: u32) u64 {
@@ -87,7 +87,7 @@ inline fn cover(height: u32) u64 {
 }
 
 /// Null: impossible numbers.
-fn locate(v: *const View, inode: *volatile layout.Inode, index: u64) ?Entries {
+pub fn locate(v: *const View, inode: *volatile layout.Inode, index: u64) ?Entries {
     if (index < layout.direct_count) {
         return .{ .words = @ptrCast(&inode.direct[@intCast(index)]), .room = layout.direct_count - index };
     }

@@ -29,6 +29,9 @@ const View = region.View;
 const Description = layout.Description;
 const memory = private.memory;
 
+/// Of open(2)'s flags: 0 for reading, 1 for writing, 2 for both.
+pub const access_mask: u32 = 3;
+
 /// Descriptors that stdio uses on its own.
 const standard_count = 3;
 
@@ -154,8 +157,8 @@ pub const Claim = struct { v: *const View, index: u32, description: *Description
 pub const Claimed = union(enum) { claim: Claim, no_room, gate_closed };
 
 /// A new description, counted in the inode, which keeps that alive: whether it was there all the time, the caller looks
-/// afterwards.
-pub fn claim(v: *const View, what: reopen.What) Claimed {
+/// afterwards. One that the daemon has made for us is counted already.
+pub fn claim(v: *const View, what: reopen.What, is_counted: bool) Claimed {
     const client = clients.get(v);
     if (client == 0) return .no_room;
     const index = clients.claimDescription(v, client) orelse return .no_room;
@@ -167,7 +170,7 @@ pub fn claim(v: *const View, what: reopen.What) Claimed {
     description.dentry = what.dentry;
     description.references = 1;
     @atomicStore(u32, &description.ino, what.ino, .release);
-    _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
+    if (!is_counted) _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
     const c: Claim = .{ .v = v, .index = index, .description = description };
     // Who closes the gate looks for claims afterwards: one of both sees the other.
     if (@atomicLoad(u32, &memory.closed_gates, .seq_cst) == 0 and !@atomicLoad(bool, &stopped, .monotonic)) return .{ .claim = c };
@@ -181,14 +184,21 @@ pub fn abandon(c: Claim) void {
     clients.freeDescription(c.description, c.index);
 }
 
-/// The lowest free descriptor, bound to the description; or a negative errno, or `must_be_real`. Then the claim is as before.
-pub fn bind(c: Claim, close_on_exec: bool) c_int {
+/// The lowest free descriptor, not bound to anything yet; or a negative errno, or `must_be_real`.
+pub fn reserve(close_on_exec: bool) c_int {
     const fd = kept.take(close_on_exec) orelse placeholder.duplicate(close_on_exec);
-    if (fd < 0) return fd;
-    if (mustBeReal(fd)) {
-        _ = linux.syscall1(.close, system.word(fd));
-        return must_be_real;
-    }
+    if (fd < 0 or !mustBeReal(fd)) return fd;
+    _ = linux.syscall1(.close, system.word(fd));
+    return must_be_real;
+}
+
+/// It is not used after all.
+pub fn unreserve(fd: c_int, close_on_exec: bool) void {
+    kept.keep(fd, close_on_exec);
+}
+
+/// The descriptor is the description's from now on.
+pub fn bind(c: Claim, fd: c_int, close_on_exec: bool) c_int {
     c.description.flags |= keepable | if (close_on_exec) close_on_exec_flag else 0;
     setEntry(fd, c.index + 1);
     kept.opened(fd);

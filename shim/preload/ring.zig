@@ -22,6 +22,17 @@ pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
     return request(v, layout.ring_accessed, &.{ ino, generation }) == 0;
 }
 
+/// Bytes were stored that the kernel may hold: it holds them no more afterwards.
+pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32) void {
+    _ = request(v, layout.ring_invalidate, &.{ ino, generation, 0, std.math.maxInt(u32) });
+}
+
+/// Makes room for bytes of a file: for how many, or a negative errno; null when the daemon cannot be asked. What a write takes from a
+/// file is not asked for: such files are the kernel's.
+pub noinline fn prepare(v: *const region.View, ino: u32, generation: u32, offset: u64, length: usize) ?i32 {
+    return request(v, layout.ring_prepare, &.{ ino, generation, offset, length, 0, 0 });
+}
+
 /// Nobody has the inode open any more, and it has no names.
 pub fn release(v: *const region.View, ino: u32, generation: u32) void {
     _ = request(v, layout.ring_release, &.{ ino, generation });

@@ -1,7 +1,10 @@
 /**
- * What the daemon owes to clients that store into files without asking it (see shim/layout.zig): blocks are not used
- * for anything else while somebody may still store into them, and nobody lets a file grow in two places.
- * A client is never waited for without a limit: what one does wrong hurts the file it does it to.
+ * The daemon's side of `Inode.extend_lock` (see shim/layout.zig). Clients store into files without asking the daemon, and hold
+ * the lock meanwhile; so the daemon takes it for whatever changes a file's blocks or size.
+ *
+ * A client is never waited for without a limit: the lock of one that has died is taken at once, that of one that has been stopped
+ * after a moment. It may then go on storing into blocks that the file has lost: these are used for nothing else until it is
+ * done (limbo).
  *
  * Called with the core lock held.
  */
@@ -15,12 +18,12 @@ import {
   CLIENT_THREAD_MAX,
   EXTEND_DAEMON,
   INODE_EXTEND_LOCK,
-  INODE_SEQ,
   INODE_WORDS,
   LIMBO_MAX,
   PAGE_BYTES,
   SUPER_CLIENT_HIGH,
   SUPER_LIMBO,
+  SUPER_STOLEN_COUNT,
 } from "../region/layout.gen.ts";
 import type { Pool } from "./pool.ts";
 
@@ -28,9 +31,11 @@ const CLIENT_AREA_WORDS = CLIENT_PAGES * PAGE_BYTES / 4;
 const LIMBO_WORDS = 3;
 /** A client has the lock for the time of one copy. */
 const LOCK_SPINS = 2000;
-/** A client that has it for longer was stopped or has died. */
-const LOCK_WAITS_MAX = 20;
+/** One that has it for longer waits for a processor, was stopped, or has died. */
+const LOCK_WAITS_MAX = 300;
 const LOCK_WAIT_MS = 1;
+/** How often it is asked whether the holder lives, in waits. */
+const LIFE_WAITS = 5;
 
 export class ClientGuard {
   readonly #superblock: Uint32Array;
@@ -39,7 +44,12 @@ export class ClientGuard {
   #lockedIno = 0;
   #lockDepth = 0;
 
-  constructor(private readonly region: Region, private readonly blocks: Pool) {
+  /** @param hasDied whether the process of a client is gone; only the daemon can tell */
+  constructor(
+    private readonly region: Region,
+    private readonly blocks: Pool,
+    public hasDied: (client: number) => boolean = () => false,
+  ) {
     this.#superblock = region.superblock;
     this.#inodes = region.inodes;
     this.#clients = region.clients;
@@ -61,6 +71,15 @@ export class ClientGuard {
     Atomics.store(this.#inodes, at, 0);
   }
 
+  /** A client has died: it has no lock of this inode any more. */
+  releaseLockOf(client: number, ino: number): void {
+    const at = ino * INODE_WORDS + INODE_EXTEND_LOCK;
+    if (Atomics.load(this.#inodes, at) !== client) return;
+    // Clients take and give back both words as one: this one first, so that they never see a lock of nobody's thread.
+    Atomics.store(this.#inodes, at + 1, 0);
+    Atomics.compareExchange(this.#inodes, at, client, 0);
+  }
+
   /** Unlocks whatever is locked: an operation threw. */
   settle(): void {
     if (this.#lockDepth === 0) return;
@@ -77,16 +96,17 @@ export class ClientGuard {
     for (let i = 0; i < LOCK_WAITS_MAX; i++) {
       const holder = Atomics.compareExchange(this.#inodes, at, 0, EXTEND_DAEMON);
       if (holder === 0) return;
-      native().bt_futex_wait(address, holder, LOCK_WAIT_MS);
+      if (i % LIFE_WAITS === LIFE_WAITS - 1 && this.hasDied(holder)) {
+        this.releaseLockOf(holder, this.#lockedIno);
+      } else native().bt_futex_wait(address, holder, LOCK_WAIT_MS);
     }
+    this.#superblock[SUPER_STOLEN_COUNT]++;
     Atomics.store(this.#inodes, at, EXTEND_DAEMON);
+    Atomics.store(this.#inodes, at + 1, 0);
   }
 
-  /** Whether a client may be storing into blocks that this inode had until now. */
+  /** Whether a client whose lock was taken from it may be storing into blocks that this inode had until then. */
   #isStoring(ino: number): boolean {
-    // Clients say what they store into and then look at the map; here the map was changed before. The barrier (any
-    // read-modify-write is one) makes sure that one of both sees the other.
-    Atomics.add(this.#inodes, ino * INODE_WORDS + INODE_SEQ, 0);
     const high = Math.min(
       Atomics.load(this.#superblock, SUPER_CLIENT_HIGH),
       this.#clients.length / CLIENT_AREA_WORDS,
@@ -102,7 +122,7 @@ export class ClientGuard {
 
   /** Frees blocks that were taken from the inode's map, now or when nobody stores into them any more. */
   releaseBlocks(ino: number, first: number, count: number): void {
-    if (Atomics.load(this.#superblock, SUPER_CLIENT_HIGH) > 0 && this.#isStoring(ino)) {
+    if (this.#superblock[SUPER_STOLEN_COUNT] > 0 && this.#isStoring(ino)) {
       for (let at = SUPER_LIMBO; at < SUPER_LIMBO + LIMBO_MAX * LIMBO_WORDS; at += LIMBO_WORDS) {
         if (this.#superblock[at + 2] !== 0) continue;
         this.#superblock[at] = ino;

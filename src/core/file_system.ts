@@ -50,6 +50,7 @@ import { DentryHash } from "./dentry_hash.ts";
 import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
 import { FileData } from "./file_data.ts";
 import { InodeTable, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from "./inode_table.ts";
+import { Misplaced } from "./misplaced.ts";
 import { FIRST_COOKIE, Namespace } from "./namespace.ts";
 import { Pool } from "./pool.ts";
 import { inherit } from "./posix_acl.ts";
@@ -103,6 +104,7 @@ export class FileSystem {
   readonly sequences: Sequences;
   readonly guard: ClientGuard;
   readonly lock: CoreLock;
+  readonly misplaced: Misplaced;
   readonly map: BlockMap;
   readonly hash: DentryHash;
   readonly inodePool: Pool;
@@ -116,6 +118,7 @@ export class FileSystem {
     this.slotPool = Pool.ofSlots(region);
     this.blockPool = Pool.ofBlocks(region);
     this.lock = new CoreLock(region);
+    this.misplaced = new Misplaced(region);
     this.sequences = new Sequences(region);
     this.inodes = new InodeTable(region, this.inodePool, this.sequences);
     this.#chains = new SlotChain(region, this.slotPool);

@@ -12,6 +12,7 @@ import {
   INODE_ATIME_NSEC,
   INODE_BTIME,
   INODE_BTIME_NSEC,
+  INODE_CLIENT_ATIME,
   INODE_CLIENT_MTIME,
   INODE_CTIME,
   INODE_CTIME_NSEC,
@@ -27,6 +28,7 @@ import {
   INODE_SIZE,
   INODE_UID,
   INODE_WORDS,
+  SUPER_CLOCKS,
   SUPER_INODE_GENERATION,
   SUPER_NOATIME,
 } from "../region/layout.gen.ts";
@@ -51,12 +53,26 @@ export const MTIME = 2;
 export const CTIME = 4;
 export const BTIME = 8;
 
+/** Of `useClock`. */
+export const CLOCK_KERNEL = 0;
+export const CLOCK_RING = 1;
+const CLOCK_WORDS = 4;
+
+/** Those that clients change. */
+const TIME_FIELDS = [
+  [ATIME, INODE_ATIME, INODE_ATIME_NSEC],
+  [MTIME, INODE_MTIME, INODE_MTIME_NSEC],
+  [CTIME, INODE_CTIME, INODE_CTIME_NSEC],
+];
 const NANOSECONDS = 1_000_000_000n;
 const RELATIME_SECONDS = 24 * 60 * 60;
 
 export class InodeTable {
-  /** CLOCK_REALTIME of the operation under way: seconds (two words, low first), nanoseconds. */
-  readonly clock = new Uint32Array(3);
+  /**
+   * CLOCK_REALTIME of the operation under way: seconds (two words, low first), nanoseconds. Workers have it in the region,
+   * where clients see it (`useClock`).
+   */
+  clock: Uint32Array<ArrayBuffer> = new Uint32Array(3);
   readonly words: Uint32Array;
   readonly #wideWords: BigUint64Array;
 
@@ -68,6 +84,13 @@ export class InodeTable {
     this.words = region.inodes;
     const { buffer, byteOffset, length } = region.inodes;
     this.#wideWords = new BigUint64Array(buffer, byteOffset, length >> 1);
+  }
+
+  /** Each worker has a clock of its own, CLOCK_KERNEL or CLOCK_RING. */
+  useClock(index: number): void {
+    const at = SUPER_CLOCKS + index * CLOCK_WORDS;
+    const { buffer, byteOffset } = this.region.superblock;
+    this.clock = new Uint32Array(buffer as ArrayBuffer, byteOffset + 4 * at, 3);
   }
 
   get(ino: number, field: number): number {
@@ -104,8 +127,11 @@ export class InodeTable {
     return this.get64(ino, INODE_SIZE);
   }
   setSize(ino: number, bytes: number): void {
+    const at = ino * INODE_WORDS + INODE_SIZE;
     this.sequences.beginAttributes(ino);
-    this.set64(ino, INODE_SIZE, bytes);
+    // Clients read it as one word, so it changes as one.
+    if (this.words[at + 1] === Math.floor(bytes / 2 ** 32)) this.words[at] = bytes % 2 ** 32;
+    else Atomics.store(this.#wideWords, at / 2, BigInt(bytes));
     this.sequences.endAttributes();
   }
 
@@ -136,7 +162,7 @@ export class InodeTable {
 
   /** Sets the times named by the bits to the operation's. */
   touch(ino: number, which: number): void {
-    this.foldClientTime(ino);
+    this.foldClientTimes(ino);
     this.sequences.beginAttributes(ino);
     if (which & ATIME) this.#stamp(ino, INODE_ATIME, INODE_ATIME_NSEC);
     if (which & MTIME) this.#stamp(ino, INODE_MTIME, INODE_MTIME_NSEC);
@@ -154,7 +180,7 @@ export class InodeTable {
     secondsHigh: number,
     nanoseconds: number,
   ): void {
-    this.foldClientTime(ino);
+    this.foldClientTimes(ino);
     this.sequences.beginAttributes(ino);
     const at = ino * INODE_WORDS;
     this.words[at + field] = secondsLow;
@@ -174,7 +200,7 @@ export class InodeTable {
   /** atime by the rule of mount(8) "relatime": only when it is not after mtime and ctime, or a day old. */
   touchAtime(ino: number): void {
     if (this.region.superblock[SUPER_NOATIME] === 1) return;
-    this.foldClientTime(ino);
+    this.foldClientTimes(ino);
     const atime = this.#seconds(ino, INODE_ATIME);
     const stale = !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_MTIME, INODE_MTIME_NSEC) ||
       !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_CTIME, INODE_CTIME_NSEC) ||
@@ -182,22 +208,23 @@ export class InodeTable {
     if (stale) this.touch(ino, ATIME);
   }
 
-  /** Makes mtime and ctime say when a client last wrote; before they are read or set. */
-  foldClientTime(ino: number): void {
+  /** Makes the times say when clients last wrote and read; before they are read or set. */
+  foldClientTimes(ino: number): void {
     const at = ino * INODE_WORDS;
-    if (
-      this.words[at + INODE_CLIENT_MTIME] === 0 && this.words[at + INODE_CLIENT_MTIME + 1] === 0
-    ) {
-      return;
-    }
+    this.#fold(ino, at + INODE_CLIENT_MTIME, MTIME | CTIME);
+    this.#fold(ino, at + INODE_CLIENT_ATIME, ATIME);
+  }
+
+  #fold(ino: number, word: number, which: number): void {
+    if (this.words[word] === 0 && this.words[word + 1] === 0) return;
     this.sequences.beginAttributes(ino);
-    const time = Atomics.exchange(this.#wideWords, (at + INODE_CLIENT_MTIME) / 2, 0n);
+    const time = Atomics.exchange(this.#wideWords, word / 2, 0n);
+    const nanoseconds = Number(time % NANOSECONDS);
     const seconds = Number(time / NANOSECONDS);
-    for (
-      const [field, nsecField] of [[INODE_MTIME, INODE_MTIME_NSEC], [INODE_CTIME, INODE_CTIME_NSEC]]
-    ) {
+    for (const [bit, field, nsecField] of TIME_FIELDS) {
+      if ((which & bit) === 0) continue;
       this.set64(ino, field, seconds);
-      this.set(ino, nsecField, Number(time % NANOSECONDS));
+      this.set(ino, nsecField, nanoseconds);
     }
     this.sequences.endAttributes();
   }

@@ -62,6 +62,12 @@ export class Clients {
 
   constructor(private readonly fs: FileSystem) {
     this.#words = fs.region.clients;
+    fs.guard.hasDied = (client) => this.hasDied(client);
+  }
+
+  /** Whether the client is nobody's, or its process is gone. */
+  hasDied(client: number): boolean {
+    return !this.isLive(client) || this.#isDead(client);
   }
 
   isLive(client: number): boolean {
@@ -128,15 +134,23 @@ export class Clients {
     } finally {
       this.fs.lock.release();
     }
-    for (let i = 0; i < CLIENT_THREAD_MAX; i++) {
-      this.#set(client, CLIENT_STORING_INO + i, 0);
-    }
+    this.#freeLocks(client);
     this.#freeSlots(client);
     this.#registeringLooks[client] = 0;
     for (const field of [CLIENT_PID, CLIENT_REGISTERED_AT, CLIENT_REGISTERED_AT + 1]) {
       this.#set(client, field, 0);
     }
     this.#set(client, CLIENT_STATE, CLIENT_FREE);
+  }
+
+  /** It may have died while it wrote. */
+  #freeLocks(client: number): void {
+    for (let i = 0; i < CLIENT_THREAD_MAX; i++) {
+      const ino = this.#get(client, CLIENT_STORING_INO + i);
+      if (ino === 0) continue;
+      if (this.fs.inodes.exists(ino)) this.fs.guard.releaseLockOf(client, ino);
+      this.#set(client, CLIENT_STORING_INO + i, 0);
+    }
   }
 
   /** Pages of descriptions that a client has; none when there is no memory to look. */

@@ -4,6 +4,7 @@
  */
 import { FileSystem } from "../core/file_system.ts";
 import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/errno.ts";
+import { CLOCK_KERNEL } from "../core/inode_table.ts";
 import { Exchange } from "../ops/exchange.ts";
 import { IN_OPCODE, Opcode, OUT_ERROR, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
 import { serve, serveFailure } from "../ops/table.ts";
@@ -12,9 +13,11 @@ import {
   PAGE_BYTES,
   SUPER_REQUEST_COUNT,
   SUPER_SENDING_INO,
+  SUPER_WRITE_INDEX,
 } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
+import { Clients } from "./clients.ts";
 import { say } from "./log.ts";
 import { beWorker, type WorkerStart, type WorkerStopped } from "./worker.ts";
 
@@ -36,6 +39,9 @@ class KernelWorker {
   constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
+    this.#fs.inodes.useClock(CLOCK_KERNEL);
+    // It tells the core which clients have died.
+    new Clients(this.#fs);
     this.#exchange = new Exchange(this.#fs, start.cache);
     this.#sendingAddress = region.address + BigInt(SUPER_SENDING_INO * 4);
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
@@ -132,6 +138,7 @@ class KernelWorker {
         region.superblock[SUPER_REQUEST_COUNT + 1]++;
       }
       const bytes = serve(x);
+      if (this.#fs.misplaced.any) this.#wakeRingWorker();
       // Said under the lock: whoever frees blocks of this file afterwards waits until they are sent.
       if (x.hasSegments) Atomics.store(region.superblock, SUPER_SENDING_INO, x.nodeid);
       return bytes;
@@ -142,6 +149,13 @@ class KernelWorker {
     } finally {
       lock.release();
     }
+  }
+
+  /** Its bell is rung as by clients. */
+  #wakeRingWorker(): void {
+    const { superblock, address } = this.#fs.region;
+    Atomics.add(superblock, SUPER_WRITE_INDEX, 1);
+    native().bt_futex_wake(address + BigInt(SUPER_WRITE_INDEX * 4), 1);
   }
 
   /** Turns the pieces that READ found into addresses. */

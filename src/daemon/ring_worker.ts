@@ -7,6 +7,7 @@
  */
 import { FileSystem } from "../core/file_system.ts";
 import { EINVAL, ENOENT } from "../core/errno.ts";
+import { CLOCK_RING } from "../core/inode_table.ts";
 import { RingRequest } from "../ops/ring_request.ts";
 import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
 import {
@@ -54,6 +55,7 @@ class RingWorker {
   constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
     this.#fs = FileSystem.open(region);
+    this.#fs.inodes.useClock(CLOCK_RING);
     this.#request = new RingRequest(this.#fs);
     this.#clients = new Clients(this.#fs);
     this.#superblock = region.superblock;
@@ -65,6 +67,7 @@ class RingWorker {
   run(): void {
     while (Atomics.load(this.#superblock, SUPER_ENDED) === 0) {
       if (this.#serveReady() > 0) this.#serveBurst();
+      if (this.#fs.misplaced.any) this.#forgetMisplaced();
       if (performance.now() < this.#nextLook) this.#sleep();
       else {
         this.#freeDeadClients();
@@ -98,9 +101,22 @@ class RingWorker {
     const superblock = this.#superblock;
     Atomics.store(superblock, SUPER_RING_SLEEPING, 1);
     const bell = Atomics.load(superblock, SUPER_WRITE_INDEX);
-    const isIdle = !this.#isReady() && Atomics.load(superblock, SUPER_ENDED) === 0;
+    const isIdle = !this.#isReady() && Atomics.load(superblock, SUPER_ENDED) === 0 &&
+      !this.#fs.misplaced.any;
     if (isIdle) native().bt_futex_wait(this.#bellAddress, bell, LOOK_MS);
     Atomics.store(superblock, SUPER_RING_SLEEPING, 0);
+  }
+
+  /** Here, because the kernel worker, which noticed, must not wait for pages that are waiting for it. */
+  #forgetMisplaced(): void {
+    const { notices } = this.#request;
+    for (const ino of this.#fs.misplaced.take()) {
+      notices.count = 0;
+      this.#fs.lock.acquire();
+      if (this.#fs.inodes.exists(ino)) notices.dataChanged(ino);
+      this.#fs.lock.release();
+      this.#sendNotices();
+    }
   }
 
   #isReady(): boolean {

@@ -136,7 +136,7 @@ export class Exchange {
   /** struct fuse_attr at this word of the reply. */
   writeAttr(word: number, ino: number): void {
     this.kernelHolds(ino, KERNEL_HOLDS_ATTRIBUTES);
-    this.fs.inodes.foldClientTime(ino);
+    this.fs.inodes.foldClientTimes(ino);
     const out = this.replyWords;
     const inode = this.fs.inodes.words;
     const at = ino * INODE_WORDS;

@@ -1,7 +1,7 @@
 /** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
 import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
-import { KERNEL_HOLDS_DATA } from "../region/layout.gen.ts";
+import { INODE_KERNEL_MAPS, KERNEL_HOLDS_DATA, KERNEL_HOLDS_END } from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
 import {
@@ -11,10 +11,13 @@ import {
   FOPEN_PARALLEL_DIRECT_WRITES,
   OPEN_OUT_WORDS,
   OUT_BODY,
+  WRITE_CACHE,
   WRITE_DATA_BYTES,
   WRITE_KILL_SUIDGID,
 } from "./protocol.ts";
 
+/** Of open(2)'s flags, which come with WRITE. */
+const O_APPEND = 0o2000;
 /** One COPY_FILE_RANGE copies at most this much, so that others are served in between. */
 const COPY_BYTES_MAX = 32 << 20;
 
@@ -59,8 +62,12 @@ export function write(x: Exchange): number {
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   const bytes = x.body(4);
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
+  // Pages that were stored into through a mapping: its bytes are the kernel's from now on.
+  if (x.body(5) & WRITE_CACHE) fs.inodes.set(nodeid, INODE_KERNEL_MAPS, 1);
+  const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
+  const offset = appends ? appendOffset(x) : x.body64(2);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
-  const written = fs.data.write(nodeid, x.body64(2), x.request, WRITE_DATA_BYTES, bytes);
+  const written = fs.data.write(nodeid, offset, x.request, WRITE_DATA_BYTES, bytes);
   if (written < 0) return written;
   if (x.body(5) & WRITE_KILL_SUIDGID) {
     fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
@@ -69,6 +76,21 @@ export function write(x: Exchange): number {
   x.replyWords[OUT_BODY] = written;
   x.replyWords[OUT_BODY + 1] = 0;
   return 8;
+}
+
+/**
+ * The kernel appends where it believes the end to be. That is wrong when clients have made the file longer since it last asked;
+ * it then holds the bytes in the wrong place too, which it is told to forget, and from then on is told of each growth.
+ */
+function appendOffset(x: Exchange): number {
+  const { fs, nodeid } = x;
+  const offset = x.body64(2);
+  const size = fs.inodes.size(nodeid);
+  if (offset !== size && x.cache === "auto") {
+    fs.inodes.kernelHolds(nodeid, KERNEL_HOLDS_END);
+    fs.misplaced.add(nodeid);
+  }
+  return size;
 }
 
 export function fallocate(x: Exchange): number {

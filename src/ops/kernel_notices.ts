@@ -11,6 +11,7 @@ import {
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
   KERNEL_HOLDS_DATA,
+  KERNEL_HOLDS_END,
   KERNEL_HOLDS_LISTING,
   KERNEL_HOLDS_NAMES,
   NAME_BYTES_MAX,
@@ -21,9 +22,12 @@ import { OUT_BODY, OUT_BODY_BYTES, OUT_ERROR, OUT_LEN } from "./protocol.ts";
 /** enum fuse_notify_code; a message has it in place of an errno, and no `unique`. */
 const INVAL_INODE = 2;
 const INVAL_ENTRY = 3;
+const STORE = 4;
 /** struct fuse_notify_inval_inode_out and struct fuse_notify_inval_entry_out. */
 const INVAL_INODE_BYTES = 24;
 const INVAL_ENTRY_BYTES = 16;
+/** struct fuse_notify_store_out. */
+const STORE_BYTES = 24;
 const MESSAGE_BYTES_MAX = OUT_BODY_BYTES + INVAL_ENTRY_BYTES + NAME_BYTES_MAX + 1;
 /** A rename that replaces another file: two names, two directories, two inodes, and the listing of one that moved. */
 const MESSAGE_COUNT_MAX = 8;
@@ -52,6 +56,8 @@ export class KernelNotices {
 
   /** Its bytes changed, and with them its attributes. */
   dataChanged(ino: number): void {
+    const holds = Atomics.load(this.fs.region.inodes, ino * INODE_WORDS + INODE_KERNEL_HOLDS);
+    if ((holds & KERNEL_HOLDS_END) !== 0) this.#tellEnd(ino);
     this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES | KERNEL_HOLDS_DATA);
   }
 
@@ -85,6 +91,26 @@ export class KernelNotices {
     const at = OUT_BODY_BYTES + INVAL_ENTRY_BYTES;
     for (let i = 0; i < length; i++) message[at + i] = name[start + i];
     message[at + length] = 0;
+  }
+
+  /** The kernel is given the file's last byte, by which it learns where the file ends. A file that is now shorter it asks about itself. */
+  #tellEnd(ino: number): void {
+    const end = this.fs.inodes.size(ino);
+    if (end === 0) return;
+    const words = this.#next(ino, STORE, STORE_BYTES + 1);
+    words[OUT_BODY] = ino;
+    words[OUT_BODY + 1] = 0;
+    words[OUT_BODY + 2] = (end - 1) % 2 ** 32;
+    words[OUT_BODY + 3] = Math.floor((end - 1) / 2 ** 32);
+    words[OUT_BODY + 4] = 1;
+    words[OUT_BODY + 5] = 0;
+    this.fs.data.readInto(
+      ino,
+      end - 1,
+      this.messages[this.count - 1],
+      OUT_BODY_BYTES + STORE_BYTES,
+      1,
+    );
   }
 
   #changed(ino: number, what: number): void {

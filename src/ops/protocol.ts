@@ -122,6 +122,8 @@ export const FATTR = {
   KILL_SUIDGID: 1 << 11,
 } as const;
 
+/** Of fuse_write_in.write_flags: the pages were stored into earlier. */
+export const WRITE_CACHE = 1;
 export const WRITE_KILL_SUIDGID = 1 << 2;
 export const SETXATTR_ACL_KILL_SGID = 1;
 

@@ -1,0 +1,261 @@
+//! Storing bytes into files, where they have room already; room is made by the daemon (layout.ring_prepare).
+//!
+//! A writer holds the inode's `extend_lock`, as the daemon does for whatever changes blocks or size. Readers hold nothing: bytes
+//! come before what makes them visible, which is an entry of the block map that stops saying "unwritten", or the file's size.
+//! Whoever dies in the middle leaves bytes behind the end, and says so before (`tail_dirty`).
+//!
+//! A signal handler that comes upon a lock of its own thread writes without it, behind what its thread is about to write (`extend_end`).
+
+const std = @import("std");
+const linux = std.os.linux;
+const layout = @import("layout");
+const clients = @import("clients.zig");
+const clock = @import("clock.zig");
+const counters = @import("counters.zig");
+const data = @import("data.zig");
+const descriptors = @import("descriptors.zig");
+const limits = @import("limits.zig");
+const next = @import("next.zig");
+const permissions = @import("permissions.zig");
+const region = @import("region.zig");
+const ring = @import("ring.zig");
+
+const E = next.E;
+const Inode = layout.Inode;
+const Open = descriptors.Open;
+const View = region.View;
+const block_bytes = layout.block_bytes;
+
+pub const Part = extern struct { base: [*]const u8, len: usize };
+
+/// `kernel`: nothing was stored, and the kernel is to do it.
+pub const Stored = union(enum) { bytes: Span, errno: E, kernel: counters.Reason };
+
+/// What was stored: where it starts, and how much.
+pub const Span = struct { offset: u64, length: usize };
+
+/// At the end of the file, wherever that is (O_APPEND).
+pub const at_end: u64 = std.math.maxInt(u64);
+
+/// Stores `total` bytes of the parts, more than none, at `offset` or `at_end`. Fewer when there is no room for all.
+pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
+    const inode = o.inode();
+    if (why(o.v, inode)) |reason| return .{ .kernel = reason };
+    const stored = locked(o, inode, parts, total, offset);
+    if (stored == .bytes) told(o, inode);
+    return stored;
+}
+
+/// Bytes that clients leave to the kernel: those of files that it has mapped, or from which a write takes privileges (write(2)).
+pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
+    if (inode.kernel_maps != 0) return .mapped;
+    if (inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0) return .special_file;
+    return if (region.ended(v)) .not_attached else null;
+}
+
+/// The kernel must forget what it holds, before the write is acknowledged: it says what it holds before it reads it, and here
+/// it was stored before (`clock.stamp` is the barrier), so that one of both sees the other.
+inline fn told(o: Open, inode: *volatile Inode) void {
+    clock.stamp(o.v, &inode.client_mtime);
+    if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) != 0) ring.invalidate(o.v, o.ino(), o.description.generation);
+}
+
+/// Rounds of asking for room, each for up to a mebibyte, after which the kernel is asked.
+const rounds_max = 1 << 14;
+
+fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, offset: u64) Stored {
+    var wanted = total;
+    for (0..rounds_max) |_| {
+        const hold = lock(o.v, inode, o.ino()) orelse return .{ .kernel = .busy };
+        const size = data.sizeOf(inode);
+        const start = if (offset == at_end) @max(size, inode.extend_end) else offset;
+        if (start > layout.file_bytes_max or wanted > layout.file_bytes_max - start) {
+            hold.release();
+            return .{ .kernel = .arguments };
+        }
+        const end = start + wanted;
+        if (end > size) if (limits.fileSize()) |limit| if (end > limit) {
+            hold.release();
+            return .{ .kernel = .arguments };
+        };
+        const ready = readyBytes(o.v, inode, start, wanted);
+        if (ready == wanted and (end <= size or inode.tail_dirty == 0 or hold.isNested())) {
+            write(o.v, inode, parts, start, wanted, size, hold);
+            hold.release();
+            return .{ .bytes = .{ .offset = start, .length = wanted } };
+        }
+        hold.release();
+        // A client that died has left bytes behind the end: the daemon zeros them when it makes room.
+        const from = if (ready == wanted) 0 else ready;
+        const made = ring.prepare(o.v, o.ino(), o.description.generation, start + from, wanted - from) orelse return .{ .kernel = .ring_unavailable };
+        if (made >= 0) continue;
+        const e: E = @enumFromInt(-made);
+        if (e != .NOSPC) return .{ .kernel = .busy };
+        if (ready == 0) return .{ .errno = e };
+        wanted = ready;
+    }
+    return .{ .kernel = .busy };
+}
+
+/// How many of these bytes have blocks, from the first on.
+fn readyBytes(v: *const View, inode: *volatile Inode, start: u64, length: usize) usize {
+    const end = start + length;
+    var index = start / block_bytes;
+    const last = (end - 1) / block_bytes;
+    while (index <= last) {
+        const entries = data.locate(v, inode, index) orelse return 0;
+        const words = entries.words orelse break;
+        const count: usize = @intCast(@min(entries.room, last - index + 1));
+        for (words[0..count], 0..) |*word, i| {
+            if (word.* & ~layout.entry_unwritten != 0) continue;
+            return @intCast((index + i) * block_bytes -| start);
+        }
+        index += count;
+    } else return length;
+    return @intCast(index * block_bytes -| start);
+}
+
+/// Everything has blocks, and the lock is held.
+fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64, length: usize, size: u64, hold: Hold) void {
+    const end = start + length;
+    const grows = end > size;
+    if (grows) {
+        if (!hold.isNested()) @atomicStore(u64, &inode.extend_end, end, .monotonic);
+        @atomicStore(u32, &inode.tail_dirty, 1, .release);
+    }
+    var source: Source = .{ .parts = parts };
+    var at = start;
+    while (at < end) {
+        const index = at / block_bytes;
+        const entries = data.locate(v, inode, index) orelse return;
+        const words: [*]volatile u32 = @constCast(entries.words orelse return);
+        const last = (end - 1) / block_bytes;
+        const count: usize = @intCast(@min(entries.room, last - index + 1));
+        var i: usize = 0;
+        while (i < count) {
+            const skip: usize = @intCast(at % block_bytes);
+            const left: usize = @intCast(end - at);
+            const first = words[i];
+            var run: usize = 1;
+            if (first & layout.entry_unwritten == 0) {
+                while (i + run < count and words[i + run] == first + run) run += 1;
+            }
+            const block = first & ~layout.entry_unwritten;
+            if (@as(usize, block) + run > v.block_count) return;
+            const bytes = @min(run * block_bytes - skip, left);
+            const target = v.block(block);
+            source.copy(target[skip..][0..bytes]);
+            if (first != block) {
+                @memset(target[0..skip], 0);
+                @memset(target[skip + bytes .. block_bytes], 0);
+                // Not any more when the daemon has taken the lock away meanwhile, and the block.
+                _ = @cmpxchgStrong(u32, @as(*u32, @volatileCast(&words[i])), first, block, .release, .monotonic);
+            }
+            at += bytes;
+            i += run;
+        }
+    }
+    if (!grows) return;
+    grow(inode, end);
+    if (hold.isNested()) return;
+    @atomicStore(u32, &inode.tail_dirty, 0, .release);
+    @atomicStore(u64, &inode.extend_end, 0, .monotonic);
+}
+
+/// A signal handler in the middle of it, or the daemon, may have made it longer.
+fn grow(inode: *volatile Inode, end: u64) void {
+    const word: *u64 = @volatileCast(&inode.size);
+    var size = @atomicLoad(u64, word, .monotonic);
+    while (size < end) size = @cmpxchgWeak(u64, word, size, end, .release, .monotonic) orelse return;
+}
+
+/// The bytes of the parts, one after the other.
+const Source = struct {
+    parts: []const Part,
+    part: usize = 0,
+    done: usize = 0,
+
+    fn copy(s: *Source, target: []u8) void {
+        var at: usize = 0;
+        while (at < target.len) {
+            const part = s.parts[s.part];
+            const bytes = @min(part.len - s.done, target.len - at);
+            @memcpy(target[at..][0..bytes], part.base[s.done..]);
+            at += bytes;
+            s.done += bytes;
+            if (s.done < part.len) continue;
+            s.part += 1;
+            s.done = 0;
+        }
+    }
+};
+
+// The lock.
+
+const Hold = struct {
+    /// Null: an outer function of this thread has it.
+    word: ?*u64,
+    own: u64,
+    slot: *u32,
+    slot_before: u32,
+
+    inline fn isNested(hold: Hold) bool {
+        return hold.word == null;
+    }
+
+    inline fn release(hold: Hold) void {
+        const word = hold.word orelse return;
+        // Not ours any more when it was taken away.
+        if (@atomicLoad(u64, word, .monotonic) == hold.own) @atomicStore(u64, word, 0, .release);
+        @atomicStore(u32, hold.slot, hold.slot_before, .release);
+    }
+};
+
+/// Null: somebody else has it for longer than can be waited for.
+inline fn lock(v: *const View, inode: *volatile Inode, ino: u32) ?Hold {
+    const client = clients.number();
+    const thread = descriptors.threadWord();
+    const slot = &v.client(client).storing_ino[(thread *% 0x9e37_79b1 >> 16) % layout.client_thread_max];
+    const before = @atomicLoad(u32, slot, .monotonic);
+    @atomicStore(u32, slot, ino, .release);
+    const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));
+    const hold: Hold = .{ .word = word, .own = @as(u64, thread) << 32 | client, .slot = slot, .slot_before = before };
+    const found = @cmpxchgStrong(u64, word, 0, hold.own, .acquire, .monotonic) orelse return hold;
+    if (found == hold.own) return .{ .word = null, .own = hold.own, .slot = slot, .slot_before = before };
+    if (lockLater(v, word, hold.own)) return hold;
+    @atomicStore(u32, slot, before, .release);
+    return null;
+}
+
+const spins_max = 100;
+const yields_max = 200;
+/// About a second: the daemon takes a lock away sooner.
+const sleeps_max = 10_000;
+const sleep_nanoseconds = 50_000;
+const sleeps_until_look = 100;
+
+noinline fn lockLater(v: *const View, word: *u64, own: u64) bool {
+    for (0..spins_max + yields_max + sleeps_max) |i| {
+        if (@atomicLoad(u64, word, .monotonic) == 0) {
+            if (@cmpxchgWeak(u64, word, 0, own, .acquire, .monotonic) == null) return true;
+        }
+        if (i < spins_max) {
+            std.atomic.spinLoopHint();
+        } else if (i < spins_max + yields_max) {
+            _ = linux.syscall0(.sched_yield);
+        } else {
+            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
+            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+            if (i % sleeps_until_look == 0) takeFromDead(v, word);
+        }
+    }
+    return false;
+}
+
+/// What it has left behind the end, `tail_dirty` tells.
+fn takeFromDead(v: *const View, word: *u64) void {
+    const found = @atomicLoad(u64, word, .monotonic);
+    const holder: u32 = @truncate(found);
+    if (holder == 0 or holder >= layout.client_count_max or holder >= @atomicLoad(u32, &v.super.client_high, .acquire)) return;
+    if (clients.hasDied(v.client(holder))) _ = @cmpxchgStrong(u64, word, found, 0, .monotonic, .monotonic);
+}
