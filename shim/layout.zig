@@ -20,6 +20,8 @@ pub const limbo_max = 128;
 /// The kernel worker and the ring worker.
 pub const clock_count = 2;
 pub const misplaced_max = 14;
+/// In `Inode.client_mtime`: somebody has seen this time, so that the next write must have a later one.
+pub const client_time_seen: u64 = 1 << 63;
 
 /// "BTFUSE" and the format's version.
 pub const magic: u64 = 0x0001_4553_5546_5442;
@@ -130,11 +132,13 @@ pub const Superblock = extern struct {
 
     /// By worker of the daemon: the time it last stamped something with, seconds (two words, low first) and nanoseconds, and a word nobody uses.
     clocks: [clock_count * 4]u32,
+    /// The latest time, in nanoseconds since 1970, that a client made up to be later than one before (shim/preload/clock.zig).
+    client_clock: u64,
     /// Inodes of which the kernel has pages in a wrong place, for the ring worker to make it forget them; 0 = none.
     misplaced: [misplaced_max]u32,
     /// Not 0: there are such.
     misplaced_count: u32,
-    reserved_line_5: u32,
+    reserved_line_5: [7]u32,
     /// Blocks taken from files whose locks were taken from clients: inode, first block, count. Free once these are done.
     limbo: [limbo_max * 3]u32,
 };
@@ -175,7 +179,8 @@ pub const Inode = extern struct {
     mtime_nsec: u32,
     ctime_nsec: u32,
     btime_nsec: u32,
-    /// When a client last wrote, in nanoseconds since 1970: mtime and ctime, until the daemon folds it into them (then 0).
+    /// When a client last wrote, in nanoseconds since 1970 (and perhaps client_time_seen): mtime and ctime, until the daemon folds it into
+    /// them (then 0).
     client_mtime: u64,
     /// The same for atime: when a client last read.
     client_atime: u64,
@@ -393,6 +398,7 @@ comptime {
     std.debug.assert(@offsetOf(Superblock, "namespace_seq") % 64 == 0);
     std.debug.assert(@offsetOf(Superblock, "write_index") % 64 == 0);
     std.debug.assert(@offsetOf(Superblock, "sending_ino") % 64 == 0);
+    std.debug.assert(@offsetOf(Superblock, "clocks") % 64 == 0);
     std.debug.assert(@sizeOf(Client) <= page_bytes);
     std.debug.assert(@sizeOf(Description) == 64);
     std.debug.assert(@sizeOf(RingSlot) == page_bytes);

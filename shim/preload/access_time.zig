@@ -32,7 +32,7 @@ inline fn isDue(inode: *volatile layout.Inode) bool {
 
 /// Where a client has written or read last, its time counts.
 noinline fn isDueOfClients(inode: *volatile layout.Inode) bool {
-    const written = inode.client_mtime;
+    const written = inode.client_mtime & ~layout.client_time_seen;
     const accessed = inode.client_atime;
     const atime = if (accessed != 0) accessed else nanoseconds(inode.atime, inode.atime_nsec);
     const mtime = if (written != 0) written else nanoseconds(inode.mtime, inode.mtime_nsec);
@@ -61,7 +61,7 @@ inline fn isAfter(seconds: u64, rest: u32, other_seconds: u64, other_rest: u32) 
 pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) bool {
     if (!isDue(inode) or v.super.noatime != 0) return true;
     if (inode.kernel_holds & layout.kernel_holds_attributes == 0) {
-        clock.stamp(v, &inode.client_atime);
+        clock.accessed(v, inode);
         if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return true;
     }
     return clients.number() != 0 and ring.accessed(v, ino, inode.generation);
@@ -71,7 +71,7 @@ noinline fn noteDue(o: descriptors.Open) void {
     const d = o.description;
     if (o.v.super.noatime != 0 or d.flags & noatime_flag != 0) return;
     const inode = o.inode();
-    clock.stamp(o.v, &inode.client_atime);
+    clock.accessed(o.v, inode);
     // As with bytes that were stored (store.zig): what the kernel holds is looked at afterwards.
     if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return;
     if (!ring.accessed(o.v, d.ino, d.generation)) readReally(o);

@@ -4,6 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const clock = @import("clock.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
@@ -20,7 +21,7 @@ pub inline fn fillStat(v: *const View, ino: u32, generation: u32, out: *system.S
     for (0..region.rounds_max) |_| {
         const seq = region.begin(&inode.seq) orelse return false;
         const mode = inode.mode;
-        const written = inode.client_mtime;
+        const written = clock.show(inode);
         const accessed = inode.client_atime;
         out.* = .{
             .dev = v.device,

@@ -54,9 +54,9 @@ pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
 }
 
 /// The kernel must forget what it holds, before the write is acknowledged: it says what it holds before it reads it, and here
-/// it was stored before (`clock.stamp` is the barrier), so that one of both sees the other.
+/// it was stored before (`clock.written` is the barrier), so that one of both sees the other.
 inline fn told(o: Open, inode: *volatile Inode) void {
-    clock.stamp(o.v, &inode.client_mtime);
+    clock.written(o.v, inode);
     if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) != 0) ring.invalidate(o.v, o.ino(), o.description.generation);
 }
 

@@ -65,6 +65,8 @@ const TIME_FIELDS = [
   [CTIME, INODE_CTIME, INODE_CTIME_NSEC],
 ];
 const NANOSECONDS = 1_000_000_000n;
+/** Without CLIENT_TIME_SEEN (shim/layout.zig). */
+const TIME_MASK = (1n << 63n) - 1n;
 const RELATIME_SECONDS = 24 * 60 * 60;
 
 export class InodeTable {
@@ -218,7 +220,7 @@ export class InodeTable {
   #fold(ino: number, word: number, which: number): void {
     if (this.words[word] === 0 && this.words[word + 1] === 0) return;
     this.sequences.beginAttributes(ino);
-    const time = Atomics.exchange(this.#wideWords, word / 2, 0n);
+    const time = Atomics.exchange(this.#wideWords, word / 2, 0n) & TIME_MASK;
     const nanoseconds = Number(time % NANOSECONDS);
     const seconds = Number(time / NANOSECONDS);
     for (const [bit, field, nsecField] of TIME_FIELDS) {

@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0xcc1feacd;
-export const LAYOUT_HASH_HI = 0x349d939a;
+export const LAYOUT_HASH_LO = 0xf311ac93;
+export const LAYOUT_HASH_HI = 0xc60452c8;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -97,7 +97,7 @@ export const RING_RESULTS = 48;
 export const RING_BYTES_OFFSET_BYTES = 320;
 export const RING_BYTES_BYTES = 3776;
 
-export const SUPER_WORDS = 520;
+export const SUPER_WORDS = 528;
 export const SUPER_MAGIC = 0;
 export const SUPER_LAYOUT_HASH = 2;
 export const SUPER_GENERATION = 4;
@@ -147,9 +147,10 @@ export const SUPER_CLIENT_HIGH = 67;
 export const SUPER_RING_READY = 80;
 export const SUPER_SENDING_INO = 96;
 export const SUPER_CLOCKS = 112;
-export const SUPER_MISPLACED = 120;
-export const SUPER_MISPLACED_COUNT = 134;
-export const SUPER_LIMBO = 136;
+export const SUPER_CLIENT_CLOCK = 120;
+export const SUPER_MISPLACED = 122;
+export const SUPER_MISPLACED_COUNT = 136;
+export const SUPER_LIMBO = 144;
 
 export const INODE_WORDS = 64;
 export const INODE_MODE = 0;

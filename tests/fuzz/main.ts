@@ -17,7 +17,8 @@ const USAGE = `usage: deno run -A tests/fuzz/main.ts [options]
   --epoch N       begin with this part of it
   --cache C       auto or none (default auto)
   --dir DIR       compare a directory of another file system instead of a btfuse mount
-  --door COMMAND  a further process on the target, started by this command; may be repeated
+  --door COMMAND  a further process on the target, started by this command, in which {} stands for the
+                  target's directory, as in "./btfuse run --mount {} --"; may be repeated
   --no-minimise   print a difference as it was found`;
 
 const SIZE = "1G";
@@ -49,14 +50,18 @@ async function main(): Promise<number> {
   const targetMount: MountedDirectory | undefined = dir === undefined
     ? stack.use(await mountBtfuse({ size: SIZE, cache, options: ["allow_other"] }))
     : undefined;
-  const doors = [[], ...(values.door ?? []).map((command) => command.split(" "))];
+  const targetDir = targetMount?.dir ?? dir ?? "";
+  const doors = [
+    [],
+    ...(values.door ?? []).map((command) => command.replaceAll("{}", targetDir).split(" ")),
+  ];
   const oracle = stack.use(
     await Side.start({ name: "tmpfs", dir: oracleMount.dir, doors: doors.map(() => []) }),
   );
   const target = stack.use(
     await Side.start({
       name: dir ?? `btfuse --cache=${cache}`,
-      dir: targetMount?.dir ?? dir ?? "",
+      dir: targetDir,
       doors,
     }),
   );
