@@ -18,6 +18,7 @@ comptime {
     _ = @import("preload/calls_directory.zig");
     _ = @import("preload/calls_names.zig");
     _ = @import("preload/calls_open.zig");
+    _ = @import("preload/calls_opened.zig");
     _ = @import("preload/calls_process.zig");
     _ = @import("preload/calls_stat.zig");
     _ = @import("preload/calls_syscall.zig");

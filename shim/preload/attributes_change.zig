@@ -1,9 +1,17 @@
-//! What is asked of the daemon to change attributes: the arguments of layout.ring_setattr.
+//! Changing an inode's attributes: after the checks the kernel makes, in its order (fs/attr.c), the daemon is asked. Who asks has found
+//! the inode by a path, or has it open.
 
+const std = @import("std");
 const layout = @import("layout");
+const descriptors = @import("descriptors.zig");
+const limits = @import("limits.zig");
 const permissions = @import("permissions.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
+
+const Actor = permissions.Actor;
+const Inode = layout.Inode;
+const Outcome = permissions.Outcome;
 
 // struct fuse_setattr_in, `valid`
 pub const mode_bit = 1;
@@ -27,7 +35,7 @@ pub const Change = struct {
     mtime: system.Timespec = .{ .sec = 0, .nsec = 0 },
 
     /// null: the inode has ended meanwhile.
-    pub fn ask(change: Change, who: permissions.Actor, place: walk.Place) ?permissions.Outcome {
+    pub fn ask(change: Change, who: Actor, place: walk.Place) ?Outcome {
         return who.ask(layout.ring_setattr, &change.arguments(place, who.own.uid), &.{}, null);
     }
 
@@ -47,4 +55,150 @@ pub const Change = struct {
 /// truncate(2) of a file from which it takes no privileges.
 pub fn toSize(place: walk.Place, size: u64) [argument_count]u64 {
     return (Change{ .valid = size_bit, .size = size }).arguments(place, 0);
+}
+
+/// The kernel refers to the inode. Told to forget its attributes it goes on using mode, owner and size where it does not need
+/// to be sure of them for itself: the owner of a file whose mode is to change, the end to which something is appended.
+fn isKnown(inode: *volatile Inode) bool {
+    return inode.lookup_count != 0;
+}
+
+fn hasAccessList(inode: *volatile Inode) bool {
+    return inode.flags & layout.inode_flag_acl_access != 0;
+}
+
+const permission_bits = 0o7777;
+
+pub fn setMode(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: c_uint) ?Outcome {
+    if (inode.mode & walk.s_ifmt == walk.s_iflnk) return .{ .local = .OPNOTSUPP };
+    if (!who.isOwner(inode)) return .{ .local = .PERM };
+    if (hasAccessList(inode)) return .{ .kernel = .access_list };
+    if (isKnown(inode)) return .{ .kernel = .materialized };
+    // What is open now could not be opened again, for the kernel.
+    const owner_may_all = 0o600;
+    if (!who.own.effective.override and wanted & owner_may_all != owner_may_all) descriptors.materializeInode(place.ino);
+    if (isKnown(inode)) return .{ .kernel = .materialized };
+    const taken: u32 = if (who.mayKeepSetGid(inode.gid)) 0 else permissions.set_gid_mode;
+    return (Change{ .valid = mode_bit, .mode = wanted & permission_bits & ~taken }).ask(who, place);
+}
+
+pub const Owner = struct { uid: u32, gid: u32 };
+pub const unchanged = 0xffff_ffff;
+
+pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner) ?Outcome {
+    if (inode.mode & permissions.set_id_modes != 0 and !permissions.isDirectory(inode)) return .{ .kernel = .special_file };
+    if (inode.flags & layout.inode_flag_capability != 0) return .{ .kernel = .special_file };
+    const uid_exists = to.uid == unchanged or to.uid == inode.uid or to.uid == who.own.uid;
+    const gid_exists = to.gid == unchanged or to.gid == inode.gid or who.own.isMember(to.gid);
+    if (!(uid_exists and gid_exists) and !isInFirstNamespace()) return .{ .kernel = .other_user };
+    if (!who.own.effective.give_away) {
+        const is_owner = inode.uid == who.own.uid;
+        if (to.uid != unchanged and !(is_owner and to.uid == inode.uid)) return .{ .local = .PERM };
+        if (to.gid != unchanged and !(is_owner and (to.gid == inode.gid or who.own.isMember(to.gid)))) return .{ .local = .PERM };
+    }
+    if (isKnown(inode)) return .{ .kernel = .materialized };
+    const valid = (if (to.uid == unchanged) 0 else @as(u64, uid_bit)) | (if (to.gid == unchanged) 0 else @as(u64, gid_bit));
+    return (Change{ .valid = valid, .uid = to.uid, .gid = to.gid }).ask(who, place);
+}
+
+/// Of all user namespaces, the one in which every id exists (user_namespaces(7)).
+fn isInFirstNamespace() bool {
+    const first_ino = 0xeffffffd;
+    const namespace = system.stat("/proc/self/ns/user") orelse return false;
+    return namespace.ino == first_ino;
+}
+
+/// truncate(2)
+pub fn setSize(who: Actor, place: walk.Place, inode: *volatile Inode, size: u64) ?Outcome {
+    if (permissions.isDirectory(inode)) return .{ .local = .ISDIR };
+    if (inode.mode & walk.s_ifmt != walk.s_ifreg) return .{ .local = .INVAL };
+    return who.may(inode, 2) orelse setSizeOfOpen(who, place, inode, size);
+}
+
+/// ftruncate(2) of what is open for writing
+pub fn setSizeOfOpen(who: Actor, place: walk.Place, inode: *volatile Inode, size: u64) ?Outcome {
+    const mode = inode.mode;
+    // It may be running as a program (ETXTBSY), or mapped with bytes that are not written back yet.
+    if (isKnown(inode)) return .{ .kernel = .materialized };
+    const loses = mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
+    if (loses) return .{ .kernel = .special_file };
+    if (size > inode.size and limits.fileSize() != null) return .{ .kernel = .arguments };
+    return (Change{ .valid = size_bit, .size = size }).ask(who, place);
+}
+
+pub const Times = [2]system.Timespec;
+pub const utime_now = (1 << 30) - 1;
+pub const utime_omit = (1 << 30) - 2;
+
+/// fallocate(2) of what is open for writing
+pub const Space = struct { mode: c_int, offset: u64, length: u64 };
+const keep_size = 1;
+const served_space_modes = [_]c_int{ 0, keep_size, 2 | keep_size, 16, 16 | keep_size };
+
+pub fn setSpace(who: Actor, place: walk.Place, inode: *volatile Inode, space: Space) ?Outcome {
+    const known = for (served_space_modes) |mode| {
+        if (mode == space.mode) break true;
+    } else false;
+    if (!known or space.offset > layout.file_bytes_max or space.length > layout.file_bytes_max - space.offset) return .{ .kernel = .arguments };
+    if (isKnown(inode)) return .{ .kernel = .materialized };
+    const loses = inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
+    if (loses) return .{ .kernel = .special_file };
+    if (space.mode & keep_size == 0 and limits.fileSize() != null) return .{ .kernel = .arguments };
+    const arguments = [_]u64{ place.ino, place.generation, space.offset, space.length, @intCast(space.mode) };
+    return who.ask(layout.ring_fallocate, &arguments, &.{}, null);
+}
+
+pub fn setTimes(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: ?Times) ?Outcome {
+    const now: system.Timespec = .{ .sec = 0, .nsec = utime_now };
+    const times = wanted orelse Times{ now, now };
+    const both_now = times[0].nsec == utime_now and times[1].nsec == utime_now;
+    if (!who.isOwner(inode)) {
+        if (!both_now) return .{ .local = .PERM };
+        if (who.may(inode, 2)) |outcome| return outcome;
+    }
+    var change: Change = .{ .valid = 0 };
+    switch (times[0].nsec) {
+        utime_omit => {},
+        utime_now => change.valid |= atime_bit | atime_now_bit,
+        else => {
+            change.valid |= atime_bit;
+            change.atime = times[0];
+        },
+    }
+    switch (times[1].nsec) {
+        utime_omit => {},
+        utime_now => change.valid |= mtime_bit | mtime_now_bit,
+        else => {
+            change.valid |= mtime_bit;
+            change.mtime = times[1];
+        },
+    }
+    return change.ask(who, place);
+}
+
+pub const Attribute = struct { name: []const u8, value: []const u8 = "", flags: c_int = 0, is_removed: bool = false };
+
+pub fn setAttribute(who: Actor, place: walk.Place, inode: *volatile Inode, a: Attribute) ?Outcome {
+    const type_bits = inode.mode & walk.s_ifmt;
+    if (type_bits != walk.s_ifreg and type_bits != walk.s_ifdir) return .{ .kernel = .special_file };
+    if (type_bits == walk.s_ifdir and inode.mode & 0o1000 != 0 and !who.isOwner(inode)) return .{ .local = .PERM };
+    if (who.may(inode, 2)) |outcome| return outcome;
+    const inode_arguments = [_]u64{ place.ino, place.generation };
+    if (a.is_removed) return who.ask(layout.ring_removexattr, &inode_arguments, &.{a.name}, null);
+    const arguments = inode_arguments ++ [_]u64{@intCast(a.flags)};
+    return who.ask(layout.ring_setxattr, &arguments, &.{ a.name, "\x00", a.value }, null);
+}
+
+/// getxattr(2) of what is not there. Values lie in chains that change under a reader's eyes: the kernel's.
+pub fn getMissing(who: Actor, _: walk.Place, inode: *volatile Inode, is_user: bool) ?Outcome {
+    const type_bits = inode.mode & walk.s_ifmt;
+    const can_have = type_bits == walk.s_ifreg or type_bits == walk.s_ifdir;
+    if (!can_have or inode.xattr_slot != 0) return .{ .kernel = .special_file };
+    if (is_user) if (who.may(inode, 4)) |outcome| return outcome;
+    return .{ .local = .NODATA };
+}
+
+/// listxattr(2) of what has none.
+pub fn listNone(_: Actor, _: walk.Place, inode: *volatile Inode, _: void) ?Outcome {
+    return if (inode.xattr_slot == 0) .{ .local = .SUCCESS } else .{ .kernel = .special_file };
 }

@@ -17,31 +17,15 @@ const Through = struct { [:0]const u8, []const u3 };
 
 const through = [_]Through{
     // Data and space
-    .{ "ftruncate", &.{0} },
-    .{ "ftruncate64", &.{0} },
-    .{ "fallocate", &.{0} },
-    .{ "fallocate64", &.{0} },
-    .{ "posix_fallocate", &.{0} },
-    .{ "posix_fallocate64", &.{0} },
     .{ "readahead", &.{0} },
     .{ "sync_file_range", &.{0} },
     .{ "syncfs", &.{0} },
     .{ "sendfile", &.{ 0, 1 } },
     .{ "sendfile64", &.{ 0, 1 } },
     .{ "splice", &.{ 0, 2 } },
-    .{ "copy_file_range", &.{ 0, 2 } },
     // Locks and waiting
     .{ "flock", &.{0} },
     .{ "epoll_ctl", &.{ 0, 2 } },
-    // Attributes
-    .{ "fchmod", &.{0} },
-    .{ "fchown", &.{0} },
-    .{ "futimens", &.{0} },
-    .{ "futimes", &.{0} },
-    .{ "fgetxattr", &.{0} },
-    .{ "fsetxattr", &.{0} },
-    .{ "flistxattr", &.{0} },
-    .{ "fremovexattr", &.{0} },
     .{ "fpathconf", &.{0} },
     // Paths that start at a descriptor
     .{ "name_to_handle_at", &.{0} },

@@ -34,6 +34,11 @@ const functions = [_]Function{
     .{ .pwritev, "pwritev", 4 },
     .{ .creat, "creat", 2 },
     .{ .lseek, "lseek", 3 },
+    .{ .ftruncate, "ftruncate", 2 },
+    .{ .fallocate, "fallocate", 4 },
+    .{ .copy_file_range, "copy_file_range", 6 },
+    .{ .fchmod, "fchmod", 2 },
+    .{ .fchown, "fchown", 3 },
     .{ .getdents64, "getdents64", 3 },
     .{ .stat, "stat", 2 },
     .{ .lstat, "lstat", 2 },
@@ -76,15 +81,10 @@ const through = [_]Through{
     .{ .readahead, &.{0} },
     .{ .sync_file_range, &.{0} },
     .{ .syncfs, &.{0} },
-    .{ .ftruncate, &.{0} },
-    .{ .fallocate, &.{0} },
     .{ .sendfile, &.{ 0, 1 } },
     .{ .splice, &.{ 0, 2 } },
-    .{ .copy_file_range, &.{ 0, 2 } },
     .{ .flock, &.{0} },
     .{ .epoll_ctl, &.{ 0, 2 } },
-    .{ .fchmod, &.{0} },
-    .{ .fchown, &.{0} },
     .{ .fgetxattr, &.{0} },
     .{ .fsetxattr, &.{0} },
     .{ .flistxattr, &.{0} },
@@ -150,7 +150,7 @@ fn call(comptime function: Function, a: *const Arguments) isize {
 
 fn isLong(number: SYS) bool {
     return switch (number) {
-        .read, .pread64, .readv, .preadv, .write, .pwrite64, .writev, .pwritev, .lseek, .getdents64, .mmap, .sendmsg, .readlink, .readlinkat => true,
+        .read, .pread64, .readv, .preadv, .write, .pwrite64, .writev, .pwritev, .copy_file_range, .lseek, .getdents64, .mmap, .sendmsg, .readlink, .readlinkat => true,
         else => false,
     };
 }

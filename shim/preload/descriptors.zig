@@ -318,7 +318,7 @@ pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
     }
 }
 
-fn lockBoth(a: ?Open, b: ?Open) ?[2]Hold {
+pub fn lockBoth(a: ?Open, b: ?Open) ?[2]Hold {
     const none: Hold = .{ .word = null };
     var holds: [2]Hold = .{ none, none };
     const in_order = (if (a) |o| o.entry else 0) <= (if (b) |o| o.entry else 0);
