@@ -10,7 +10,7 @@ const constants = .{
     "entry_unwritten",       "inode_chunk_count",     "slot_chunk_count",        "inode_flag_acl_default",
     "inode_flag_capability", "inode_flag_acl_access", "target_inline_bytes",     "slot_kind_free",
     "slot_kind_dentry",      "slot_kind_extension",   "kernel_holds_attributes", "kernel_holds_data",
-    "kernel_holds_listing",  "kernel_holds_names",    "inode_flag_orphan",       "inode_flag_linkable",
+    "kernel_holds_listing",  "negative_names_words",  "inode_flag_orphan",       "inode_flag_linkable",
     "extend_daemon",         "limbo_max",             "kernel_holds_end",        "misplaced_max",
     "client_count_max",      "client_pages",          "descriptions_per_page",   "client_description_max",
     "client_thread_max",     "client_free",           "client_registering",      "client_live",

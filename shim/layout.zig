@@ -40,6 +40,9 @@ pub const file_bytes_max: u64 = 1 << 52;
 /// In a block map entry: the block is reserved but holds no data; it reads as zeros.
 pub const entry_unwritten: u32 = 1 << 31;
 
+/// Words of Inode.negative_names.
+pub const negative_names_words = 4;
+
 /// Records that are given back to the system together.
 pub const inode_chunk_count = 1024;
 pub const slot_chunk_count = 512;
@@ -206,7 +209,8 @@ pub const Inode = extern struct {
     lookup_count: u64,
     /// How far the holder of `extend_lock` is about to write, for a signal handler in its thread; 0 = not behind the end.
     extend_end: u64,
-    reserved: [4]u32,
+    /// A directory: by the hash of their names, names of which the kernel was told that they do not exist (src/ops/kernel_notices.ts).
+    negative_names: [negative_names_words]u32,
 
     // Regular files: block map. Short symbolic link targets use the same bytes.
     map_height: u32,
@@ -220,10 +224,8 @@ pub const kernel_holds_attributes: u32 = 1;
 pub const kernel_holds_data: u32 = 2;
 /// A directory: the kernel was told its listing.
 pub const kernel_holds_listing: u32 = 4;
-/// A directory: the kernel looked up names in it, also such as do not exist. Stays until the kernel forgets the directory.
-pub const kernel_holds_names: u32 = 8;
-/// The kernel appends to the file where it believes its end to be: it is told each time the file grows. Stays as that of names.
-pub const kernel_holds_end: u32 = 16;
+/// The kernel appends to the file where it believes its end to be: it is told each time the file grows. Stays until it forgets the file.
+pub const kernel_holds_end: u32 = 8;
 
 /// In `extend_lock`.
 pub const extend_daemon: u32 = 0xffff_ffff;

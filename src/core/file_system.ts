@@ -15,6 +15,7 @@ import {
   INODE_KERNEL_HOLDS,
   INODE_KERNEL_MAPS,
   INODE_MAP_HEIGHT,
+  INODE_NEGATIVE_NAMES,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
   INODE_OPEN_COUNT,
@@ -25,6 +26,7 @@ import {
   LAYOUT_HASH_LO,
   MAGIC_HI,
   MAGIC_LO,
+  NEGATIVE_NAMES_WORDS,
   ROOT_INO,
   SUPER_CACHE_MODE,
   SUPER_DEVICE,
@@ -264,6 +266,8 @@ export class FileSystem {
     if (this.inodes.lookupCount(ino) === 0) {
       this.inodes.set(ino, INODE_KERNEL_HOLDS, 0);
       this.inodes.set(ino, INODE_KERNEL_MAPS, 0);
+      const at = ino * INODE_WORDS + INODE_NEGATIVE_NAMES;
+      this.inodes.words.fill(0, at, at + NEGATIVE_NAMES_WORDS);
     }
     this.releaseIfUnused(ino);
   }

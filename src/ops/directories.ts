@@ -8,7 +8,6 @@ import {
   DENTRY_NAME_LENGTH,
   INODE_PARENT_INO,
   KERNEL_HOLDS_LISTING,
-  KERNEL_HOLDS_NAMES,
 } from "../region/layout.gen.ts";
 import type { Exchange } from "./exchange.ts";
 import {
@@ -42,7 +41,7 @@ export function readdirplus(x: Exchange): number {
 function list(x: Exchange, plus: boolean): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
-  x.kernelHolds(nodeid, KERNEL_HOLDS_LISTING | (plus ? KERNEL_HOLDS_NAMES : 0));
+  x.kernelHolds(nodeid, KERNEL_HOLDS_LISTING);
   const offset = x.body64(2);
   const out = new Listing(x, plus, Math.min(x.body(4), DATA_BYTES_MAX));
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);

@@ -21,13 +21,14 @@ import {
   INODE_UID,
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
-  KERNEL_HOLDS_NAMES,
 } from "../region/layout.gen.ts";
 import type { CacheMode, FileSystem } from "../core/file_system.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
+import { noteNegativeName } from "./kernel_notices.ts";
 import {
   ENTRY_OUT_WORDS,
   IN_BODY,
+  IN_BODY_BYTES,
   IN_GID,
   IN_LEN,
   IN_NODEID,
@@ -187,14 +188,13 @@ export class Exchange {
   /** The usual answer of operations that make or find a name: an entry for `ino`, or its errno. */
   entryReply(ino: number): number {
     if (ino < 0) return ino;
-    this.kernelHolds(this.nodeid, KERNEL_HOLDS_NAMES);
     this.writeEntry(OUT_BODY, ino);
     return ENTRY_OUT_WORDS * 4;
   }
 
-  /** An answer that the kernel may remember: the name does not exist. */
-  negativeEntryReply(): number {
-    this.kernelHolds(this.nodeid, KERNEL_HOLDS_NAMES);
+  /** An answer that the kernel may remember: the name, `length` bytes of the request's body, does not exist. */
+  negativeEntryReply(length: number): number {
+    noteNegativeName(this.fs, this.nodeid, this.request, IN_BODY_BYTES, length);
     this.replyWords.fill(0, OUT_BODY, OUT_BODY + ENTRY_OUT_WORDS);
     this.replyWords[OUT_BODY + 4] = this.validSeconds;
     return ENTRY_OUT_WORDS * 4;

@@ -8,13 +8,14 @@
  */
 import {
   INODE_KERNEL_HOLDS,
+  INODE_NEGATIVE_NAMES,
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
   KERNEL_HOLDS_DATA,
   KERNEL_HOLDS_END,
   KERNEL_HOLDS_LISTING,
-  KERNEL_HOLDS_NAMES,
   NAME_BYTES_MAX,
+  NEGATIVE_NAMES_WORDS,
 } from "../region/layout.gen.ts";
 import type { FileSystem } from "../core/file_system.ts";
 import { OUT_BODY, OUT_BODY_BYTES, OUT_ERROR, OUT_LEN } from "./protocol.ts";
@@ -32,6 +33,41 @@ const MESSAGE_BYTES_MAX = OUT_BODY_BYTES + INVAL_ENTRY_BYTES + NAME_BYTES_MAX + 
 /** A rename that replaces another file: two names, two directories, two inodes, and the listing of one that moved. */
 const MESSAGE_COUNT_MAX = 8;
 const MINUS_ONE = 0xffff_ffff;
+
+/** The kernel is about to be told that a directory has no such name. */
+export function noteNegativeName(
+  fs: FileSystem,
+  parent: number,
+  name: Uint8Array,
+  start: number,
+  length: number,
+): void {
+  const bit = negativeBit(fs, parent, name, start, length);
+  fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)] |= 1 << (bit & 31);
+}
+
+/** Whether the kernel may have been told so. */
+function mayBeNegative(
+  fs: FileSystem,
+  parent: number,
+  name: Uint8Array,
+  start: number,
+  length: number,
+): boolean {
+  const bit = negativeBit(fs, parent, name, start, length);
+  const word = fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)];
+  return (word >>> (bit & 31) & 1) !== 0;
+}
+
+function negativeBit(
+  fs: FileSystem,
+  parent: number,
+  name: Uint8Array,
+  start: number,
+  length: number,
+): number {
+  return fs.hash.hash(parent, name, start, length) % (32 * NEGATIVE_NAMES_WORDS);
+}
 
 export class KernelNotices {
   /** The first `count` are to be sent, each as long as its first word says. */
@@ -67,16 +103,26 @@ export class KernelNotices {
   }
 
   /**
-   * The name came, went or means something else: also that it does not exist is kept. Its message comes before that of the
-   * directory, because for it the kernel waits until nobody looks a name up or reads the listing: what it learns afterwards
-   * is new, and what it has learned before is dropped.
+   * The name came, went or means something else. Its message comes before that of the directory, because for it the kernel
+   * waits until nobody looks a name up or reads the listing: what it learns afterwards is new, and what it has learned
+   * before is dropped.
+   *
+   * Messages cost much more than most changes, so none is sent of a name that the kernel cannot know: it knows a name
+   * that exists only with its inode (nlookup), and one that does not exist only when it was told so (`negative_names`, until it
+   * forgets the directory); both are noted before its answer leaves. While it reads a listing it is waited for in any case.
+   * @param wasKnown whether the kernel referred to the inode that had the name before, if one had
    */
-  nameChanged(parent: number, name: Uint8Array, start: number, length: number): void {
+  nameChanged(
+    parent: number,
+    name: Uint8Array,
+    start: number,
+    length: number,
+    wasKnown: boolean,
+  ): void {
     const holds = Atomics.load(this.fs.region.inodes, parent * INODE_WORDS + INODE_KERNEL_HOLDS);
-    // The bit of names stays: of the directory's other names the kernel is not told.
-    if ((holds & (KERNEL_HOLDS_NAMES | KERNEL_HOLDS_LISTING)) !== 0) {
-      this.nameForgotten(parent, name, start, length);
-    }
+    const mustForget = wasKnown || (holds & KERNEL_HOLDS_LISTING) !== 0 ||
+      mayBeNegative(this.fs, parent, name, start, length);
+    if (mustForget) this.nameForgotten(parent, name, start, length);
     this.listingChanged(parent);
   }
 

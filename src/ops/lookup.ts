@@ -33,7 +33,7 @@ export function lookup(x: Exchange): number {
   if (slot !== 0) return x.entryReply(fs.names.get(slot, DENTRY_INO));
   const hidden = hiddenInode(x, length);
   if (hidden !== 0) return hiddenReply(x, hidden);
-  return x.cache === "auto" ? x.negativeEntryReply() : -ENOENT;
+  return x.cache === "auto" ? x.negativeEntryReply(length) : -ENOENT;
 }
 
 /**

@@ -152,7 +152,7 @@ function make(r: RingRequest, parent: number): number {
   });
   if (ino < 0) return ino;
   if (r.fs.inodes.isRegular(ino)) countOpen(r, ino);
-  r.notices.nameChanged(parent, r.bytes, 0, r.length);
+  r.notices.nameChanged(parent, r.bytes, 0, r.length, false);
   return r.inodeResult(ino);
 }
 
@@ -186,7 +186,7 @@ function symlink(r: RingRequest, parent: number): number {
   if (r.bytes.subarray(target, r.length).includes(0)) return -EINVAL;
   const owner = { uid: r.word(2), gid: r.word(3) };
   const ino = r.fs.symlink(parent, r.bytes, 0, end, target, r.length - target, owner);
-  if (ino >= 0) r.notices.nameChanged(parent, r.bytes, 0, end);
+  if (ino >= 0) r.notices.nameChanged(parent, r.bytes, 0, end, false);
   return r.inodeResult(ino);
 }
 
@@ -198,7 +198,7 @@ function link(r: RingRequest, ino: number): number {
   const linked = r.fs.names.link(ino, parent, r.bytes, 0, r.length);
   if (linked !== 0) return linked;
   r.notices.attributesChanged(ino);
-  r.notices.nameChanged(parent, r.bytes, 0, r.length);
+  r.notices.nameChanged(parent, r.bytes, 0, r.length, false);
   return 0;
 }
 
@@ -207,12 +207,13 @@ function remove(r: RingRequest, parent: number): number {
   if (problem !== 0) return problem;
   const { names } = r.fs;
   const ino = inodeNamed(r, parent, 0, r.length);
+  const wasKnown = isKnown(r, ino);
   const removed = r.word(2) === 1
     ? names.rmdir(parent, r.bytes, 0, r.length)
     : names.unlink(parent, r.bytes, 0, r.length);
   if (removed !== 0) return removed;
   r.notices.attributesChanged(ino);
-  r.notices.nameChanged(parent, r.bytes, 0, r.length);
+  r.notices.nameChanged(parent, r.bytes, 0, r.length, wasKnown);
   return 0;
 }
 
@@ -224,17 +225,26 @@ function rename(r: RingRequest, parent: number): number {
   const problem = r.nameProblem(0, end) || r.nameProblem(end + 1, r.length);
   if (problem !== 0) return problem;
   const [start, length] = [end + 1, r.length - end - 1];
-  const concerned = [inodeNamed(r, parent, 0, end), inodeNamed(r, newParent, start, length)];
+  const [moved, replaced] = [
+    inodeNamed(r, parent, 0, end),
+    inodeNamed(r, newParent, start, length),
+  ];
+  const [movedKnown, replacedKnown] = [isKnown(r, moved), isKnown(r, replaced)];
   const flags = r.word(4);
   const renamed = r.fs.names.rename(parent, r.bytes, 0, end, newParent, start, length, flags);
   if (renamed !== 0) return renamed;
-  for (const ino of concerned) {
+  for (const ino of [moved, replaced]) {
     // A directory that moves lists another "..".
     if (ino !== 0) r.notices.listingChanged(ino);
   }
-  r.notices.nameChanged(parent, r.bytes, 0, end);
-  r.notices.nameChanged(newParent, r.bytes, start, length);
+  r.notices.nameChanged(parent, r.bytes, 0, end, movedKnown);
+  r.notices.nameChanged(newParent, r.bytes, start, length, replacedKnown);
   return 0;
+}
+
+/** Whether the kernel refers to the inode; asked before a change, which may end it. */
+function isKnown(r: RingRequest, ino: number): boolean {
+  return ino !== 0 && r.fs.inodes.lookupCount(ino) > 0;
 }
 
 /** The inode that has this name, or 0. */
