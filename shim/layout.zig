@@ -97,8 +97,7 @@ pub const Superblock = extern struct {
     request_count: u64,
     /// Set when formatting is complete: an object without it is a torn one.
     formatted: u32,
-    /// Not 0 once the mount is gone: clients leave everything to the kernel.
-    ended: u32,
+    reserved_word: u32,
     /// st_dev of the mount.
     device: u64,
     /// Inode number of the daemon's pid namespace: clients elsewhere cannot be told alive from dead.
@@ -106,32 +105,40 @@ pub const Superblock = extern struct {
     ring_page: u32,
     client_page: u32,
 
+    // From here on each cache line of its own, so that who writes one does not disturb the readers of another.
+
     /// Sequence of everything in which names are found: dentries, chains, trees, a directory's place, which inodes live.
     namespace_seq: u32,
-    /// 1: mounted with "noatime", reading changes nothing.
-    noatime: u32,
     /// Inodes without names that live on because of clients.
     orphan_count: u32,
-    /// Times that the daemon took an inode's `extend_lock` from a client that may still be alive.
-    stolen_count: u32,
-    reserved_line_1: [12]u32,
+    reserved_line_1: [14]u32,
 
-    // The ring's words, each on a cache line of its own or with those that are written together.
-    /// Requests ever made; the bell: a futex word.
-    write_index: u32,
-    /// Requests ever served.
-    read_index: u32,
-    /// The ring worker sleeps, or is about to.
-    ring_sleeping: u32,
+    // What clients look at all the time, and hardly anybody changes.
+    /// Not 0 once the mount is gone: clients leave everything to the kernel.
+    ended: u32,
+    /// 1: mounted with "noatime", reading changes nothing.
+    noatime: u32,
     /// Clients that were ever registered, at most: where scans end.
     client_high: u32,
+    /// Times that the daemon took an inode's `extend_lock` from a client that may still be alive.
+    stolen_count: u32,
     reserved_line_2: [12]u32,
+
+    // The ring.
+    /// The bell, a futex word: how often it was rung, which clients do when the worker sleeps.
+    write_index: u32,
+    /// The ring worker sleeps, or is about to.
+    ring_sleeping: u32,
+    reserved_line_3: [14]u32,
     /// A bit for each ring slot that is ready.
     ring_ready: [ring_slot_count / 32]u32,
-    reserved_line_3: [16 - ring_slot_count / 32]u32,
+    reserved_line_4: [16 - ring_slot_count / 32]u32,
+    /// Requests ever served.
+    read_index: u32,
+    reserved_line_5: [15]u32,
     /// The inode whose blocks the kernel worker is sending right now, outside the core lock: nobody frees them meanwhile.
     sending_ino: u32,
-    reserved_line_4: [15]u32,
+    reserved_line_6: [15]u32,
 
     /// By worker of the daemon: the time it last stamped something with, seconds (two words, low first) and nanoseconds, and a word nobody uses.
     clocks: [clock_count * 4]u32,
@@ -141,7 +148,7 @@ pub const Superblock = extern struct {
     misplaced: [misplaced_max]u32,
     /// Not 0: there are such.
     misplaced_count: u32,
-    reserved_line_5: [7]u32,
+    reserved_line_7: [7]u32,
     /// Blocks taken from files whose locks were taken from clients: inode, first block, count. Free once these are done.
     limbo: [limbo_max * 3]u32,
 };
@@ -326,7 +333,7 @@ pub const ring_free = 0;
 pub const ring_claimed = 1;
 pub const ring_ready = 2;
 pub const ring_done = 3;
-pub const ring_bytes_max = page_bytes - 320;
+pub const ring_bytes_max = page_bytes - 192;
 
 // Operations of the ring. Numbers in parentheses: arguments; names lie in `bytes`. "inode" = number and generation, two arguments:
 // a number that is used again for another inode is answered ESTALE.
@@ -338,7 +345,7 @@ pub const ring_release = 2;
 pub const ring_accessed = 3;
 /// (inode, offset, length): bytes were stored that the kernel may hold; done when it holds them no more.
 pub const ring_invalidate = 4;
-/// (parent inode, mode with S_IFMT, umask, uid, gid, rdev), name → inode. A regular file counts as opened: open_count + 1.
+/// (parent inode, mode with S_IFMT, umask, uid, gid, rdev), name → inode, dentry. A regular file counts as opened: open_count + 1.
 pub const ring_make = 5;
 /// (parent inode, uid, gid), name NUL target → inode
 pub const ring_symlink = 6;
@@ -376,9 +383,10 @@ pub const RingSlot = extern struct {
     /// Its client sleeps until the state changes.
     waiting: u32,
     bytes_length: u32,
-    reserved: [10]u32,
-    arguments: [16]u64,
-    results: [16]u64,
+    /// With the state in one cache line, as the first arguments are in the next one.
+    results: [5]u64,
+    arguments: [13]u64,
+    reserved: [3]u64,
     bytes: [ring_bytes_max]u8,
 };
 
@@ -397,10 +405,10 @@ comptime {
     std.debug.assert(@sizeOf(Inode) == 256);
     std.debug.assert(@offsetOf(Inode, "extend_lock") % 8 == 0 and @offsetOf(Inode, "extend_thread") == @offsetOf(Inode, "extend_lock") + 4);
     std.debug.assert(@offsetOf(Inode, "atime") == 64);
-    std.debug.assert(@offsetOf(Superblock, "namespace_seq") % 64 == 0);
-    std.debug.assert(@offsetOf(Superblock, "write_index") % 64 == 0);
-    std.debug.assert(@offsetOf(Superblock, "sending_ino") % 64 == 0);
-    std.debug.assert(@offsetOf(Superblock, "clocks") % 64 == 0);
+    for (.{ "namespace_seq", "ended", "write_index", "ring_ready", "read_index", "sending_ino", "clocks" }) |field| {
+        std.debug.assert(@offsetOf(Superblock, field) % 64 == 0);
+    }
+    std.debug.assert(@offsetOf(RingSlot, "arguments") == 64 and @offsetOf(RingSlot, "bytes") % 64 == 0);
     std.debug.assert(@sizeOf(Client) <= page_bytes);
     std.debug.assert(@sizeOf(Description) == 64);
     std.debug.assert(@sizeOf(RingSlot) == page_bytes);

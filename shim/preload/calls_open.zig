@@ -10,6 +10,7 @@ const credentials = @import("credentials.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
+const paths = @import("paths.zig");
 const permissions = @import("permissions.zig");
 const placeholder = @import("placeholder.zig");
 const region = @import("region.zig");
@@ -57,17 +58,20 @@ pub fn openAt(dirfd: c_int, path: Path, flags_given: c_int, mode: c_uint) Opened
     const is_odd = mask == 0 or (o.CREAT and o.DIRECTORY) or (o.EXCL and !o.CREAT) or (o.TRUNC and mask & may_write == 0);
     if (flags & ~served_flags != 0 or is_odd) return .{ .kernel = .arguments };
     if (o.CREAT and endsWithSlash(path)) return .{ .kernel = .arguments };
-    const must_be_new = o.CREAT and o.EXCL;
+    // What must not be there need not be looked for first.
+    if (o.CREAT and o.EXCL) return switch (paths.start(dirfd, path)) {
+        .inside => openNew(dirfd, path, o, mode),
+        .kernel => |reason| .{ .kernel = reason },
+    };
     for (0..rounds_max) |_| {
-        const place = switch (walk.at(dirfd, path, .{ .follow_last = !o.NOFOLLOW and !must_be_new })) {
+        const place = switch (walk.at(dirfd, path, .{ .follow_last = !o.NOFOLLOW })) {
             .place => |place| place,
             .errno => |e| {
                 if (e != .NOENT or !o.CREAT) return .{ .errno = e };
-                return openNew(dirfd, path, o, mode) orelse continue;
+                return openNew(dirfd, path, o, mode);
             },
             .kernel => |reason| return .{ .kernel = reason },
         };
-        if (must_be_new) return .{ .errno = .EXIST };
         return openPlace(place, o, mask) orelse continue;
     }
     return .{ .kernel = .busy };
@@ -160,8 +164,8 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
     return (ring.change(v, layout.ring_setattr, &attributes_change.toSize(place, 0), &.{}, null) orelse return false) == 0;
 }
 
-/// open(2) with O_CREAT of a name that is not there. Null: it is there by now, or its directory is not.
-fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) ?Opened {
+/// open(2) with O_CREAT of a name that is not there, as far as is known.
+fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     if (!mayOpenAgain(o, mode)) return .{ .kernel = .created };
     // First, so that nothing is made for a process that can open no more.
     const fd = descriptors.reserve(o.CLOEXEC);
@@ -171,7 +175,7 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) ?Opened {
         .exists => {
             descriptors.unreserve(fd, o.CLOEXEC);
             // A link that leads to nothing has the name, or somebody else was faster.
-            return .{ .kernel = .busy };
+            return if (o.EXCL) .{ .errno = .EXIST } else .{ .kernel = .busy };
         },
         .outcome => |outcome| {
             descriptors.unreserve(fd, o.CLOEXEC);

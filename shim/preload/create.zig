@@ -41,7 +41,7 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
                 .ino = made.ino,
                 .generation = made.generation,
                 .parent = place.ino,
-                .dentry = walk.dentryNamed(who.v, place.ino, last.name()),
+                .dentry = made.dentry,
             } },
             .EXIST => .exists,
             else => .{ .outcome = outcome },

@@ -53,7 +53,7 @@ pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i
     return result;
 }
 
-pub const Made = struct { ino: u32 = 0, generation: u32 = 0 };
+pub const Made = struct { ino: u32 = 0, generation: u32 = 0, dentry: u32 = 0 };
 
 /// As `request`, with names or the like, in pieces: for operations that must not be done twice, so that it is waited for the
 /// answer as long as the daemon lives. `made` gets the inode in the answer, where one is.
@@ -70,7 +70,7 @@ pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pie
     submit(v, slot, operation, arguments, @intCast(bytes_length));
     while (!wait(v, slot)) if (isOver(v)) return null;
     const result = slot.result;
-    if (made) |inode| inode.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]) };
+    if (made) |m| m.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]), .dentry = @truncate(slot.results[2]) };
     @atomicStore(u32, &slot.state, layout.ring_free, .release);
     return result;
 }
@@ -100,8 +100,10 @@ fn ring(v: *const region.View, slot: *layout.RingSlot) void {
     const number: u32 = @intCast((@intFromPtr(slot) - @intFromPtr(v.ring)) / @sizeOf(layout.RingSlot));
     const bit = @as(u32, 1) << @intCast(number % 32);
     _ = @atomicRmw(u32, &v.super.ring_ready[number / 32], .Or, bit, .seq_cst);
+    // The worker says that it sleeps, and looks at the bits afterwards: one of both sees the other.
+    if (@atomicLoad(u32, &v.super.ring_sleeping, .seq_cst) == 0) return;
     _ = @atomicRmw(u32, &v.super.write_index, .Add, 1, .seq_cst);
-    if (@atomicLoad(u32, &v.super.ring_sleeping, .seq_cst) != 0) _ = linux.syscall3(.futex, @intFromPtr(&v.super.write_index), futex_wake, 1);
+    _ = linux.syscall3(.futex, @intFromPtr(&v.super.write_index), futex_wake, 1);
 }
 
 /// Until the answer is there. False: the daemon is gone, and the slot with it.

@@ -264,16 +264,6 @@ fn isMadeUp(name: []const u8) bool {
     return std.mem.startsWith(u8, name, ".btfuse-");
 }
 
-/// The dentry that a directory has under this name just now; 0: none, as far as can be told.
-pub fn dentryNamed(v: *const View, parent: u32, name: []const u8) u32 {
-    for (0..region.rounds_max) |_| {
-        const seq = region.begin(&v.super.namespace_seq) orelse return 0;
-        const slot = find(v, parent, name) orelse 0;
-        if (region.unchanged(&v.super.namespace_seq, seq)) return slot;
-    }
-    return 0;
-}
-
 /// Whether directory `inner` is `outer` or lies below it; null when that cannot be told.
 pub fn isWithin(v: *const View, inner: u32, outer: u32) ?bool {
     var ino = inner;

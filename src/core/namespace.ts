@@ -59,6 +59,8 @@ const DOT = 0x2e;
 
 export class Namespace {
   readonly #sequences: Sequences;
+  /** The dentry that `add` made last. */
+  newest = 0;
 
   constructor(
     private readonly region: Region,
@@ -104,6 +106,7 @@ export class Namespace {
     if (this.inodes.isDirectory(ino)) this.#adopt(parent, ino, slot);
     this.inodes.touch(parent, MTIME | CTIME);
     this.#sequences.endNames();
+    this.newest = slot;
     return 0;
   }
 

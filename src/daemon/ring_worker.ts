@@ -3,7 +3,7 @@
  * because it sleeps in futex(2), or looks for the next request for a moment before it does.
  *
  * A slot's bit in `ring_ready` says that it is filled in. `ring_sleeping` is set before the last look at those bits: a
- * client sets its bit, rings the bell (`write_index`) and then looks at `ring_sleeping`, so one of both sees the other.
+ * client sets its bit and then looks at `ring_sleeping`, whether to ring the bell (`write_index`): one of both sees the other.
  */
 import { FileSystem } from "../core/file_system.ts";
 import { EINVAL, ENOENT } from "../core/errno.ts";

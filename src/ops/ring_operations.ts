@@ -153,6 +153,7 @@ function make(r: RingRequest, parent: number): number {
   if (ino < 0) return ino;
   if (r.fs.inodes.isRegular(ino)) countOpen(r, ino);
   r.notices.nameChanged(parent, r.bytes, 0, r.length, false);
+  r.setResult(2, r.fs.names.newest);
   return r.inodeResult(ino);
 }
 

@@ -21,6 +21,7 @@ import { EINVAL, ENAMETOOLONG, ENOENT, ESTALE } from "../core/errno.ts";
 import { KernelNotices } from "./kernel_notices.ts";
 
 const SLASH = 0x2f;
+const ARGUMENTS_MAX = 13;
 /** An inode is given by its number and its generation. */
 export const INODE_ARGUMENTS = 2;
 
@@ -31,8 +32,8 @@ export class RingRequest {
   readonly bytes = new Uint8Array(RING_BYTES_MAX);
   length = 0;
   readonly notices: KernelNotices;
-  readonly #arguments = new Uint32Array(RING_RESULTS - RING_ARGUMENTS);
-  readonly #results = new Uint32Array(RING_BYTES_OFFSET_BYTES / 4 - RING_RESULTS);
+  readonly #arguments = new Uint32Array(2 * ARGUMENTS_MAX);
+  readonly #results = new Uint32Array(RING_ARGUMENTS - RING_RESULTS);
   #resultCount = 0;
 
   constructor(readonly fs: FileSystem) {
