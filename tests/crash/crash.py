@@ -26,6 +26,7 @@ AT_A_TIME = 4
 LIFE_SECONDS_MAX = 0.2
 START_SECONDS_MAX = 20
 BLOCKED_SECONDS_MAX = 1
+PENDING_SECONDS_MAX = 2
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
 SURVIVORS = {1: "through the library", 2: "through the kernel"}
 
@@ -93,6 +94,17 @@ def live_and_die(writer, rng, variables):
     return operations[:acknowledged], pending
 
 
+def patiently(pending, act, *arguments):
+    """What a program was asking for when it died may be done a moment later, and in the middle of looking at it."""
+    end = time.monotonic() + (PENDING_SECONDS_MAX if pending is not None else 0)
+    while True:
+        try:
+            return act(*arguments)
+        except (Wrong, OSError):
+            if time.monotonic() > end:
+                raise
+
+
 def contents(top, paths):
     found = {}
     for path in paths:
@@ -105,14 +117,15 @@ def describe(model):
     return {path: file and (bytes(file[0]), *file[1:]) for path, file in model.tree.items()}
 
 
-def check(writer, operations, pending, survivor, canary):
+def check(writer, operations, pending, survivor):
     """The private directory of a dead program is as it was after the last acknowledged operation, or after the next."""
     top = f"p{writer}"
-    if canary:
-        spoil(top)
-    seen = snapshot(top)
-    if survivor.ask(f"snapshot {top}") != seen:
-        raise Wrong(f"program {writer}: the library and the kernel show different things in its directory")
+    seen, other = snapshot(top), survivor.ask(f"snapshot {top}")
+    last = [*operations[-3:], pending]
+    for path in {**seen, **other}:
+        if seen.get(path) != other.get(path):
+            found = f"{path} is {seen.get(path)} to the kernel and {other.get(path)} to the library"
+            raise Wrong(f"program {writer}: {found}; its last operations, and the pending one: {last}")
     data = contents(top, [path for path, entry in seen.items() if entry[0] == "f"])
     actual = {path: (data[path], *entry[1:3]) if entry[0] == "f" else None for path, entry in seen.items()}
     before = Model()
@@ -130,7 +143,6 @@ def check(writer, operations, pending, survivor, canary):
         return
     path = wrong[0] if wrong else "several at once"
     found, wanted = (short(each.get(path)) for each in (actual, expected[0]))
-    last = [*operations[-3:], pending]
     raise Wrong(f"program {writer}: {path} is {found} instead of {wanted}; its last operations, and the pending one: {last}")
 
 
@@ -158,12 +170,12 @@ def spoil(top):
             return
 
 
-def check_log(acknowledged):
-    """By writer how many records were acknowledged; one more may be there of those that were killed."""
+def check_log(acknowledged, pending):
+    """By writer how many records were acknowledged; one more may be there of those that were killed, or a part of it."""
     seen = {}
     with open("log", "rb") as file:
         log = file.read()
-    for writer, sequence in records(log):
+    for writer, sequence in records(log, pending):
         if sequence != seen.get(writer, 0):
             raise Wrong(f"the log: record {sequence} of program {writer} where {seen.get(writer, 0)} should be")
         seen[writer] = sequence + 1
@@ -178,7 +190,7 @@ def run(count, seed, limit, canary, variables):
     os.mkdir("shared")
     end = time.monotonic() + limit
     survivors = [Survivor(1, seed, variables), Survivor(2, seed + 1, {})]
-    acknowledged, problems, totals = {}, [], {"operations": 0, "pending": 0}
+    acknowledged, torn, problems, totals = {}, [], [], {"operations": 0, "pending": 0}
     writers = iter(range(10, 10 + count))
     taking = threading.Lock()
 
@@ -191,12 +203,16 @@ def run(count, seed, limit, canary, variables):
             rng = random.Random(f"{seed} {writer}")
             try:
                 operations, pending = live_and_die(writer, rng, variables)
-                check(writer, operations, pending, survivors[0], canary)
-                shutil.rmtree(f"p{writer}")
+                if canary:
+                    spoil(f"p{writer}")
+                patiently(pending, check, writer, operations, pending, survivors[0])
+                patiently(pending, shutil.rmtree, f"p{writer}")
             except (Wrong, OSError, ValueError) as problem:
                 problems.append(str(problem))
                 return
             acknowledged[writer] = sum(operation[0] == "log" for operation in operations)
+            if pending is not None and pending[0] == "log":
+                torn.append((writer, acknowledged[writer], pending[1]))
             totals["operations"] += len(operations)
             totals["pending"] += pending is not None
 
@@ -215,7 +231,7 @@ def run(count, seed, limit, canary, variables):
                 problems.append(f"an operation took longer than {BLOCKED_SECONDS_MAX} s")
             if survivor.process.wait(START_SECONDS_MAX) != 0:
                 problems.append(f"the program {SURVIVORS[survivor.writer]} failed")
-        size, found = check_log(acknowledged)
+        size, found = check_log(acknowledged, torn)
         print(f"{len(acknowledged) - 2} programs killed, {totals['pending']} within an operation, {totals['operations']} acknowledged; log of {found} records, {size} bytes")
         if len(acknowledged) - 2 < count and not problems:
             problems.append(f"not finished after {limit} seconds")

@@ -34,18 +34,35 @@ def record(writer, sequence, length):
     return HEADER.pack(length, writer, sequence, zlib.crc32(head + payload)) + payload
 
 
-def records(log):
-    """Writer and sequence number of every record; raises ValueError at the first byte that belongs to none."""
+def records(log, pending):
+    """
+    Writer and sequence number of every record; raises ValueError at the first byte that belongs to none.
+    `pending`: records (writer, sequence, length) whose writers were killed in the middle: a part may be there.
+    """
     at = 0
     while at < len(log):
-        if at + HEADER.size > len(log):
-            raise ValueError(f"the log ends within a record, at {at} of {len(log)}")
-        length, writer, sequence, checksum = HEADER.unpack_from(log, at)
+        length, writer, sequence, _ = HEADER.unpack_from(log, at) if at + HEADER.size <= len(log) else (0, 0, 0, 0)
         end = at + HEADER.size + length
-        if log[at:end] != record(writer, sequence, length):
+        if length < SIZE_MAX and log[at:end] == record(writer, sequence, length):
+            yield writer, sequence
+            at = end
+            continue
+        end = next((end for each in pending for end in part_ends(log, at, record(*each))), None)
+        if end is None:
             raise ValueError(f"the log's record at {at} of {len(log)} is damaged: {bytes(log[at : at + 32]).hex()}")
-        yield writer, sequence
         at = end
+
+
+def part_ends(log, at, whole):
+    """Where the first bytes of this record, which are at `at`, may end: where another begins, or the log ends."""
+    same = next((i for i, byte in enumerate(whole) if log[at + i : at + i + 1] != bytes([byte])), len(whole))
+    for end in range(at + same, at, -1):
+        if end == len(log):
+            yield end
+        elif end + HEADER.size <= len(log):
+            length, writer, sequence, _ = HEADER.unpack_from(log, end)
+            if length < SIZE_MAX and log[end : end + HEADER.size + length] == record(writer, sequence, length):
+                yield end
 
 
 class Model:
