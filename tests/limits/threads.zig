@@ -8,12 +8,14 @@ const expect = common.expect;
 const thread_count = 32;
 const part_bytes = 1000;
 const record_bytes = 16;
+/// What the buffer has room for.
+const rounds_max = 2000;
 
 var fd: c_int = undefined;
 var rounds: u32 = undefined;
-var buffer: [64 << 20]u8 = undefined;
+var buffer: [thread_count * part_bytes * rounds_max]u8 = undefined;
 /// How often each record was read.
-var seen: [1 << 20]u8 = undefined;
+var seen: [thread_count * rounds_max]u8 = undefined;
 
 fn together(comptime work: fn (u32) void) void {
     var threads: [thread_count]std.Thread = undefined;
@@ -24,7 +26,7 @@ fn together(comptime work: fn (u32) void) void {
 }
 
 pub fn run(count: u32) void {
-    rounds = count;
+    rounds = @min(count, rounds_max);
     disjoint();
     append("log", common.O_APPEND);
     append("shared", 0);

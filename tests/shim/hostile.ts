@@ -28,7 +28,7 @@ import { exists } from "./ring_support.ts";
 const here = new URL(".", import.meta.url).pathname;
 const PYTHON = "/usr/bin/python3";
 /** Operations through the kernel take longer than without, but never so long. */
-const LONGEST_SECONDS = 1;
+const LONGEST_SECONDS = 2;
 const ACTIONS_A_SECOND_MIN = 500;
 /** So many files are made before the others', so that their numbers are no numbers a fool would guess. */
 const FIRST_INODES = 500;
@@ -72,6 +72,8 @@ export async function beHostile(o: { count: number; seed: number }): Promise<str
     assert(await waitUntil(isReady, 10_000), "control.py does not begin");
     for (const [index, phase] of PHASES.entries()) {
       lines.push(await runPhase(m, phase, { ...o, seed: o.seed + 100 * index }, inos));
+      // Every name there is now can be one.
+      await runOk(["find", m.dir, "-mount", "-name", "nothing"]);
       const { stdout } = await btfuse(["check", m.dir]);
       const isOwnFault = (line: string) => {
         const ino = Number(/inode (\d+)/.exec(line)?.[1]);

@@ -46,9 +46,11 @@ const LOOKS_MAX = 200_000;
 
 const WORDS = [0, 1, 2, 3, 4095, 4096, 0o100644, 0o040755, 0o120777, 2 ** 31, 2 ** 32 - 1];
 const NUMBERS = [0, 1, 4095, 4096, 2 ** 20, 2 ** 32 - 1, 2 ** 32, 2 ** 40, 2 ** 52, 2 ** 53 - 1];
+/** Of regular files, directories, pipes, sockets and devices. */
+const MODES = [0o100644, 0o100644, 0o040755, 0o040755, 0o010600, 0o140600, 0o020600, 0o060600];
 const ODD_NAMES = ["", ".", "..", "a/b", "/", "\0", "a\0", "x".repeat(255), "x".repeat(256), "é"];
 
-/** @param pid of this process */
+/** What it does to the region, at random. */
 export class Hostile {
   readonly #random: Random;
 
@@ -93,18 +95,42 @@ export class Hostile {
     return random.chance(0.02) ? text.repeat(9).slice(0, 3000) : text;
   }
 
-  /** A request that makes sense in all but one or two places. */
+  /** A request that makes sense, or does so in all but one or two places. */
   #arguments(operation: number): number[] {
-    const second = [
-      layout.RING_LINK,
-      layout.RING_RENAME,
-    ].includes(operation);
-    const args = [...this.#inode(), ...(second ? this.#inode() : [])];
-    if (operation === layout.RING_COPY) args.push(this.#number(), ...this.#inode());
-    while (args.length < 13) {
-      args.push(this.#random.chance(0.5) ? this.#number() : this.#random.pick(WORDS));
-    }
+    const random = this.#random;
+    const rest = this.#sensible(operation);
+    const args = [...this.#inode(), ...rest];
+    while (random.chance(0.25)) args[random.int(args.length)] = this.#number();
     return args;
+  }
+
+  /** What follows the first inode. */
+  #sensible(operation: number): number[] {
+    const random = this.#random;
+    const [offset, length] = [random.skewed(2 ** 22), 1 + random.skewed(2 ** 22)];
+    const id = () => random.int(3);
+    switch (operation) {
+      case layout.RING_MAKE:
+        return [random.pick(MODES), random.int(0o1000), id(), id(), id()];
+      case layout.RING_SYMLINK:
+        return [id(), id()];
+      case layout.RING_LINK:
+        return this.#inode();
+      case layout.RING_REMOVE:
+        return [id()];
+      case layout.RING_RENAME:
+        return [...this.#inode(), random.int(4)];
+      case layout.RING_SETATTR:
+        return [random.int(2 ** 11), offset, random.int(2 ** 16), id(), id(), 1, 2, 3, 4, id(), 1];
+      case layout.RING_FALLOCATE:
+        return [offset, length, random.int(64)];
+      case layout.RING_COPY:
+        return [offset, ...this.#inode(), random.skewed(2 ** 22), length];
+      case layout.RING_TMPFILE:
+        return [random.int(2 ** 12), random.int(0o1000), id(), id()];
+      default:
+        return [offset, length, id(), id()];
+    }
   }
 
   /** By the rules of the ring, except that the slot may be changed while it is served. */

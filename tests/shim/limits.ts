@@ -20,8 +20,8 @@ const PROGRAM = `${repositoryRoot}shim/zig-out/bin/test_limits`;
 
 /** Each case, how much of it makes a short test, and how much a long one. */
 export const CASES = [
-  { name: "threads", short: 200, long: 20_000 },
-  { name: "files", short: 10_000, long: 10_000 },
+  { name: "threads", short: 200, long: 2_000 },
+  { name: "files", short: 6_000, long: 10_000 },
   { name: "closing", short: 4, long: 300 },
   { name: "signals", short: 3_000, long: 100_000 },
   { name: "processes", short: 40, long: 2_000 },
