@@ -14,6 +14,7 @@ import {
   INODE_CLIENT_SEQ,
   INODE_EXTEND_LOCK,
   INODE_EXTEND_THREAD,
+  INODE_MODE,
   INODE_OPEN_COUNT,
   INODE_SIZE,
   INODE_TAIL_DIRTY,
@@ -33,6 +34,7 @@ import {
   SUPER_RING_READY,
   SUPER_WRITE_INDEX,
 } from "../../src/region/layout.gen.ts";
+import { S_IFDIR, S_IFMT, S_IFREG } from "../../src/core/inode_table.ts";
 import { Random } from "../fuzz/random.ts";
 import { RingClient } from "./ring_client.ts";
 
@@ -49,6 +51,16 @@ const NUMBERS = [0, 1, 4095, 4096, 2 ** 20, 2 ** 32 - 1, 2 ** 32, 2 ** 40, 2 ** 
 /** Of regular files, directories, pipes, sockets and devices. */
 const MODES = [0o100644, 0o100644, 0o040755, 0o040755, 0o010600, 0o140600, 0o020600, 0o060600];
 const ODD_NAMES = ["", ".", "..", "a/b", "/", "\0", "a\0", "x".repeat(255), "x".repeat(256), "é"];
+
+/** Operations that want a directory, or a regular file. */
+const ON_DIRECTORIES: readonly number[] = [
+  layout.RING_MAKE,
+  layout.RING_SYMLINK,
+  layout.RING_REMOVE,
+  layout.RING_RENAME,
+  layout.RING_TMPFILE,
+];
+const ON_FILES: readonly number[] = [layout.RING_PREPARE, layout.RING_FALLOCATE, layout.RING_COPY];
 
 /** What it does to the region, at random. */
 export class Hostile {
@@ -71,10 +83,14 @@ export class Hostile {
     return random.chance(0.4) ? random.pick(NUMBERS) : random.skewed(2 ** random.int(53));
   }
 
-  /** An inode as it is, or with a wrong generation, or one there cannot be. */
-  #inode(): number[] {
+  /** An inode as it is, mostly of this type, or with a wrong generation, or one there cannot be. */
+  #inode(type = 0): number[] {
     const random = this.#random;
-    const ino = random.pick(this.inos);
+    let ino = random.pick(this.inos);
+    for (let i = 0; i < 4 && type !== 0; i++) {
+      if ((this.client.inodeWord(ino, INODE_MODE) & S_IFMT) === type) break;
+      ino = random.pick(this.inos);
+    }
     if (random.chance(0.9)) return this.client.inode(ino);
     return random.chance(0.5) ? [ino, random.int(9)] : [2 ** 20 + this.#number(), random.next()];
   }
@@ -91,7 +107,10 @@ export class Hostile {
       const name = random.pick(["user.", "user.a", "user.b", "trusted.c", "system.x"]);
       return `${name}\0${"v".repeat(random.skewed(3000) + 1)}`.slice(0, RING_BYTES_MAX);
     }
-    const text = random.chance(0.5) ? this.#name() : `${this.#name()}\0${this.#name()}`;
+    const takesTwo = operation === layout.RING_RENAME || operation === layout.RING_SYMLINK;
+    const text = takesTwo !== random.chance(0.1)
+      ? `${this.#name()}\0${this.#name()}`
+      : this.#name();
     return random.chance(0.02) ? text.repeat(9).slice(0, 3000) : text;
   }
 
@@ -99,7 +118,12 @@ export class Hostile {
   #arguments(operation: number): number[] {
     const random = this.#random;
     const rest = this.#sensible(operation);
-    const args = [...this.#inode(), ...rest];
+    const type = ON_DIRECTORIES.includes(operation)
+      ? S_IFDIR
+      : ON_FILES.includes(operation)
+      ? S_IFREG
+      : 0;
+    const args = [...this.#inode(type), ...rest];
     while (random.chance(0.25)) args[random.int(args.length)] = this.#number();
     return args;
   }
@@ -115,17 +139,17 @@ export class Hostile {
       case layout.RING_SYMLINK:
         return [id(), id()];
       case layout.RING_LINK:
-        return this.#inode();
+        return this.#inode(S_IFDIR);
       case layout.RING_REMOVE:
         return [id()];
       case layout.RING_RENAME:
-        return [...this.#inode(), random.int(4)];
+        return [...this.#inode(S_IFDIR), random.int(4)];
       case layout.RING_SETATTR:
         return [random.int(2 ** 11), offset, random.int(2 ** 16), id(), id(), 1, 2, 3, 4, id(), 1];
       case layout.RING_FALLOCATE:
         return [offset, length, random.int(64)];
       case layout.RING_COPY:
-        return [offset, ...this.#inode(), random.skewed(2 ** 22), length];
+        return [offset, ...this.#inode(S_IFREG), random.skewed(2 ** 22), length];
       case layout.RING_TMPFILE:
         return [random.int(2 ** 12), random.int(0o1000), id(), id()];
       default:
