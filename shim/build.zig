@@ -7,6 +7,7 @@
 //!     bin/gen_layout            prints src/region/layout.gen.ts
 //!     bin/bench_client          timing client of `deno task bench`; glibc
 //!     bin/test_agent            system-call agent of the tests; glibc
+//!     bin/test_limits           program of the tests: threads, very many files, signals, processes; glibc
 //!     bin/golden_layout         prints records of the layout for the tests
 
 const std = @import("std");
@@ -25,6 +26,7 @@ const parts = [_]Part{
     .{ .name = "gen_layout", .source = "gen_layout.zig", .kind = .static_program },
     .{ .name = "bench_client", .source = "../bench/client.zig", .kind = .libc_program },
     .{ .name = "test_agent", .source = "../tests/agent.zig", .kind = .libc_program },
+    .{ .name = "test_limits", .source = "../tests/limits.zig", .kind = .libc_program },
     .{ .name = "golden_layout", .source = "../tests/golden_layout.zig", .kind = .static_program },
 };
 

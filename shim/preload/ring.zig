@@ -115,11 +115,15 @@ fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
         }
     }
     @atomicStore(u32, &slot.waiting, 1, .seq_cst);
-    for (0..checks_max) |_| {
+    var checks: u32 = 0;
+    while (checks < checks_max) {
         if (@atomicLoad(u32, &slot.state, .seq_cst) == layout.ring_done) return true;
         const limit: linux.timespec = .{ .sec = 0, .nsec = check_nanoseconds };
         const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.ring_ready, @intFromPtr(&limit));
-        if (linux.errno(result) == .TIMEDOUT and isOver(v)) break;
+        // A signal that was handled, of which there may be very many, says nothing about the daemon.
+        if (linux.errno(result) != .TIMEDOUT) continue;
+        if (isOver(v)) break;
+        checks += 1;
     }
     return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
 }

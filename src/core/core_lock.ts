@@ -18,8 +18,9 @@ const PAUSE_MS_MAX = 30_000;
 /** The longest operation there is takes less. */
 const STANDSTILL_MS_MAX = 5_000;
 
-function lockWords(region: Region): Int32Array {
-  return new Int32Array(region.superblock.buffer, 0, 256);
+/** Unsigned, as the native functions want their numbers: anything may stand in the pause word. */
+function lockWords(region: Region): Uint32Array {
+  return region.superblock;
 }
 
 function wordAddress(region: Region, word: number): bigint {
@@ -27,7 +28,7 @@ function wordAddress(region: Region, word: number): bigint {
 }
 
 export class CoreLock {
-  #words: Int32Array;
+  #words: Uint32Array;
 
   constructor(private readonly region: Region) {
     this.#words = lockWords(region);
@@ -92,7 +93,7 @@ export function whileStill<T>(region: Region, look: () => T): T {
   );
   if (native().bt_region_lock(region.fd) !== 0) throw busy;
   const words = lockWords(region);
-  const token = crypto.getRandomValues(new Int32Array(1))[0] | 1;
+  const token = (crypto.getRandomValues(new Uint32Array(1))[0] | 1) >>> 0;
   try {
     Atomics.store(words, SUPER_PAUSE, token);
     const end = performance.now() + STANDSTILL_MS_MAX;
