@@ -40,9 +40,6 @@ pub const file_bytes_max: u64 = 1 << 52;
 /// In a block map entry: the block is reserved but holds no data; it reads as zeros.
 pub const entry_unwritten: u32 = 1 << 31;
 
-/// Words of Inode.negative_names.
-pub const negative_names_words = 4;
-
 /// Records that are given back to the system together.
 pub const inode_chunk_count = 1024;
 pub const slot_chunk_count = 512;
@@ -216,8 +213,10 @@ pub const Inode = extern struct {
     lookup_count: u64,
     /// How far the holder of `extend_lock` is about to write, for a signal handler in its thread; 0 = not behind the end.
     extend_end: u64,
-    /// A directory: by the hash of their names, names of which the kernel was told that they do not exist (src/ops/kernel_notices.ts).
-    negative_names: [negative_names_words]u32,
+    /// A regular file: until when, in nanoseconds since 1970, clients do not append, because the rest of what the kernel appends may be on its
+    /// way; 0 = they may.
+    append_hold: u64,
+    reserved: [2]u32,
 
     // Regular files: block map. Short symbolic link targets use the same bytes.
     map_height: u32,
@@ -246,6 +245,10 @@ pub const inode_flag_orphan: u32 = 8;
 pub const inode_flag_linkable: u32 = 16;
 /// Bytes of a symbolic link's target kept in the inode (map_height … direct).
 pub const target_inline_bytes = 56;
+
+/// A directory has, in place of `append_hold` and what follows it, by the hash of their names, names of which the kernel was told that they do
+/// not exist (src/ops/kernel_notices.ts).
+pub const negative_names_words = 4;
 
 pub const slot_kind_free = 0;
 pub const slot_kind_dentry = 1;
@@ -405,6 +408,7 @@ comptime {
     std.debug.assert(@sizeOf(Inode) == 256);
     std.debug.assert(@offsetOf(Inode, "extend_lock") % 8 == 0 and @offsetOf(Inode, "extend_thread") == @offsetOf(Inode, "extend_lock") + 4);
     std.debug.assert(@offsetOf(Inode, "atime") == 64);
+    std.debug.assert(@offsetOf(Inode, "append_hold") + 4 * negative_names_words == @offsetOf(Inode, "map_height"));
     for (.{ "namespace_seq", "ended", "write_index", "ring_ready", "read_index", "sending_ino", "clocks" }) |field| {
         std.debug.assert(@offsetOf(Superblock, field) % 64 == 0);
     }

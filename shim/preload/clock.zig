@@ -16,7 +16,7 @@ const seen = layout.client_time_seen;
 extern "c" fn clock_gettime(clock: c_int, now: *system.Timespec) c_int;
 
 /// Nanoseconds since 1970.
-inline fn now(v: *const region.View) u64 {
+pub inline fn now(v: *const region.View) u64 {
     var coarse: system.Timespec = undefined;
     _ = clock_gettime(clock_realtime_coarse, &coarse);
     var latest = nanoseconds(@bitCast(coarse.sec), @intCast(coarse.nsec));

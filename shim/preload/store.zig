@@ -67,6 +67,11 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
     var wanted = total;
     for (0..rounds_max) |_| {
         const hold = lock(o.v, inode, o.ino()) orelse return .{ .kernel = .busy };
+        if (offset == at_end and isHeld(o.v, inode)) {
+            hold.release();
+            nap();
+            continue;
+        }
         const size = data.sizeOf(inode);
         const start = if (offset == at_end) @max(size, inode.extend_end) else offset;
         if (start > layout.file_bytes_max or wanted > layout.file_bytes_max - start) {
@@ -95,6 +100,17 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
         wanted = ready;
     }
     return .{ .kernel = .busy };
+}
+
+/// The kernel is in the middle of appending.
+inline fn isHeld(v: *const View, inode: *volatile Inode) bool {
+    const until = @atomicLoad(u64, @as(*u64, @volatileCast(&inode.append_hold)), .monotonic);
+    return until != 0 and clock.now(v) < until;
+}
+
+fn nap() void {
+    const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
+    _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
 }
 
 /// How many of these bytes have blocks, from the first on.
@@ -244,8 +260,7 @@ noinline fn lockLater(v: *const View, word: *u64, own: u64) bool {
         } else if (i < spins_max + yields_max) {
             _ = linux.syscall0(.sched_yield);
         } else {
-            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
-            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+            nap();
             if (i % sleeps_until_look == 0) takeFromDead(v, word);
         }
     }

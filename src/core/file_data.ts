@@ -53,9 +53,14 @@ const SEGMENT_ZEROS_MAX = 1 << 20;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
+/** An offset for `write`: the end of the file. */
+export const AT_END = -1;
+
 export class FileData {
   /** What the last `read` found. */
   readonly segments = new Segments();
+  /** Where the last `write` began. */
+  writtenAt = 0;
   readonly #sequences: Sequences;
 
   constructor(
@@ -114,12 +119,26 @@ export class FileData {
   }
 
   /**
-   * Writes `length` bytes; fewer when the blocks run out part way, as tmpfs does.
+   * Writes `length` bytes at `offset`, or AT_END, wherever clients have moved that; fewer when the blocks run out part way, as
+   * tmpfs does. `writtenAt` says where.
    * @returns bytes written, -ENOSPC when none could be, -EFBIG behind the largest offset
    */
   write(ino: number, offset: number, source: Uint8Array, start: number, length: number): number {
-    if (offset + length > FILE_BYTES_MAX) return -EFBIG;
     this.#lock(ino);
+    this.writtenAt = offset === AT_END ? this.inodes.size(ino) : offset;
+    const written = this.#writeFrom(ino, this.writtenAt, source, start, length);
+    this.guard.unlock();
+    return written;
+  }
+
+  #writeFrom(
+    ino: number,
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+  ): number {
+    if (offset + length > FILE_BYTES_MAX) return -EFBIG;
     let done = 0;
     while (done < length) {
       const bytes = this.#writeRun(ino, offset + done, source, start + done, length - done);
@@ -127,7 +146,6 @@ export class FileData {
       done += bytes;
     }
     if (offset + done > this.inodes.size(ino) && done > 0) this.inodes.setSize(ino, offset + done);
-    this.guard.unlock();
     return done > 0 || length === 0 ? done : -ENOSPC;
   }
 

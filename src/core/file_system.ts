@@ -7,6 +7,7 @@
  */
 import type { Region } from "../region/region.ts";
 import {
+  INODE_APPEND_HOLD,
   INODE_FLAG_ACL_DEFAULT,
   INODE_FLAG_LINKABLE,
   INODE_FLAG_ORPHAN,
@@ -15,7 +16,6 @@ import {
   INODE_KERNEL_HOLDS,
   INODE_KERNEL_MAPS,
   INODE_MAP_HEIGHT,
-  INODE_NEGATIVE_NAMES,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
   INODE_OPEN_COUNT,
@@ -266,7 +266,8 @@ export class FileSystem {
     if (this.inodes.lookupCount(ino) === 0) {
       this.inodes.set(ino, INODE_KERNEL_HOLDS, 0);
       this.inodes.set(ino, INODE_KERNEL_MAPS, 0);
-      const at = ino * INODE_WORDS + INODE_NEGATIVE_NAMES;
+      // Also a directory's negative names.
+      const at = ino * INODE_WORDS + INODE_APPEND_HOLD;
       this.inodes.words.fill(0, at, at + NEGATIVE_NAMES_WORDS);
     }
     this.releaseIfUnused(ino);

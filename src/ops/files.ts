@@ -1,7 +1,13 @@
 /** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
 import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
+import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
-import { INODE_KERNEL_MAPS, KERNEL_HOLDS_DATA, KERNEL_HOLDS_END } from "../region/layout.gen.ts";
+import {
+  BLOCK_BYTES,
+  INODE_KERNEL_MAPS,
+  KERNEL_HOLDS_DATA,
+  KERNEL_HOLDS_END,
+} from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
 import {
@@ -16,6 +22,8 @@ import {
   WRITE_KILL_SUIDGID,
 } from "./protocol.ts";
 
+/** How long the rest of a write is waited for; as long as a busy processor may keep its program from going on. */
+const HOLD_NANOSECONDS = 100_000_000;
 /** Of open(2)'s flags, which come with WRITE. */
 const O_APPEND = 0o2000;
 /** One COPY_FILE_RANGE copies at most this much, so that others are served in between. */
@@ -64,10 +72,12 @@ export function write(x: Exchange): number {
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
   // Pages that were stored into through a mapping: its bytes are the kernel's from now on.
   if (x.body(5) & WRITE_CACHE) fs.inodes.set(nodeid, INODE_KERNEL_MAPS, 1);
-  const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
-  const offset = appends ? appendOffset(x) : x.body64(2);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
+  const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
+  if (appends) fs.inodes.holdAppends(nodeid, mayGoOn(x.body64(2), bytes) ? HOLD_NANOSECONDS : 0);
+  const offset = appends ? AT_END : x.body64(2);
   const written = fs.data.write(nodeid, offset, x.request, WRITE_DATA_BYTES, bytes);
+  if (appends && fs.data.writtenAt !== x.body64(2)) misplaced(x);
   if (written < 0) return written;
   if (x.body(5) & WRITE_KILL_SUIDGID) {
     fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
@@ -79,18 +89,21 @@ export function write(x: Exchange): number {
 }
 
 /**
- * The kernel appends where it believes the end to be. That is wrong when clients have made the file longer since it last asked;
- * it then holds the bytes in the wrong place too, which it is told to forget, and from then on is told of each growth.
+ * Whether the kernel may be about to send the rest of one write(2): it ends a request with a page of which it does not have the
+ * beginning. What it appends is to stay together.
  */
-function appendOffset(x: Exchange): number {
-  const { fs, nodeid } = x;
-  const offset = x.body64(2);
-  const size = fs.inodes.size(nodeid);
-  if (offset !== size && x.cache === "auto") {
-    fs.inodes.kernelHolds(nodeid, KERNEL_HOLDS_END);
-    fs.misplaced.add(nodeid);
-  }
-  return size;
+function mayGoOn(offset: number, bytes: number): boolean {
+  return offset % BLOCK_BYTES !== 0 && (offset + bytes) % BLOCK_BYTES === 0;
+}
+
+/**
+ * The kernel appends where it believes the end to be. That was wrong, because clients have made the file longer since it last
+ * asked; it holds the bytes in the wrong place too, which it is told to forget, and from now on it is told of each growth.
+ */
+function misplaced({ fs, nodeid, cache }: Exchange): void {
+  if (cache !== "auto") return;
+  fs.inodes.kernelHolds(nodeid, KERNEL_HOLDS_END);
+  fs.misplaced.add(nodeid);
 }
 
 export function fallocate(x: Exchange): number {

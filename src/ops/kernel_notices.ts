@@ -7,8 +7,8 @@
  * forgotten by the kernel when the messages are sent; a reply that tells it anew sets the bit again.
  */
 import {
+  INODE_APPEND_HOLD,
   INODE_KERNEL_HOLDS,
-  INODE_NEGATIVE_NAMES,
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
   KERNEL_HOLDS_DATA,
@@ -43,7 +43,7 @@ export function noteNegativeName(
   length: number,
 ): void {
   const bit = negativeBit(fs, parent, name, start, length);
-  fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)] |= 1 << (bit & 31);
+  fs.region.inodes[parent * INODE_WORDS + INODE_APPEND_HOLD + (bit >>> 5)] |= 1 << (bit & 31);
 }
 
 /** Whether the kernel may have been told so. */
@@ -55,7 +55,7 @@ function mayBeNegative(
   length: number,
 ): boolean {
   const bit = negativeBit(fs, parent, name, start, length);
-  const word = fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)];
+  const word = fs.region.inodes[parent * INODE_WORDS + INODE_APPEND_HOLD + (bit >>> 5)];
   return (word >>> (bit & 31) & 1) !== 0;
 }
 
@@ -108,7 +108,7 @@ export class KernelNotices {
    * before is dropped.
    *
    * Messages cost much more than most changes, so none is sent of a name that the kernel cannot know: it knows a name
-   * that exists only with its inode (nlookup), and one that does not exist only when it was told so (`negative_names`, until it
+   * that exists only with its inode (nlookup), and one that does not exist only when it was told so (negative names, until it
    * forgets the directory); both are noted before its answer leaves. While it reads a listing it is waited for in any case.
    * @param wasKnown whether the kernel referred to the inode that had the name before, if one had
    */

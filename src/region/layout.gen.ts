@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0xc5e424be;
-export const LAYOUT_HASH_HI = 0x491a56d7;
+export const LAYOUT_HASH_LO = 0xb059f933;
+export const LAYOUT_HASH_HI = 0x587f0dd2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -189,7 +189,7 @@ export const INODE_TARGET_SLOT = 40;
 export const INODE_TAIL_DIRTY = 41;
 export const INODE_LOOKUP_COUNT = 42;
 export const INODE_EXTEND_END = 44;
-export const INODE_NEGATIVE_NAMES = 46;
+export const INODE_APPEND_HOLD = 46;
 export const INODE_MAP_HEIGHT = 50;
 export const INODE_MAP_ROOT = 51;
 export const INODE_DIRECT = 52;
