@@ -3,7 +3,6 @@
 
 const std = @import("std");
 const layout = @import("layout");
-const descriptors = @import("descriptors.zig");
 const limits = @import("limits.zig");
 const permissions = @import("permissions.zig");
 const system = @import("system.zig");
@@ -73,10 +72,6 @@ pub fn setMode(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: c_
     if (inode.mode & walk.s_ifmt == walk.s_iflnk) return .{ .local = .OPNOTSUPP };
     if (!who.isOwner(inode)) return .{ .local = .PERM };
     if (hasAccessList(inode)) return .{ .kernel = .access_list };
-    if (isKnown(inode)) return .{ .kernel = .materialized };
-    // What is open now could not be opened again, for the kernel.
-    const owner_may_all = 0o600;
-    if (!who.own.effective.override and wanted & owner_may_all != owner_may_all) descriptors.materializeInode(place.ino);
     if (isKnown(inode)) return .{ .kernel = .materialized };
     const taken: u32 = if (who.mayKeepSetGid(inode.gid)) 0 else permissions.set_gid_mode;
     return (Change{ .valid = mode_bit, .mode = wanted & permission_bits & ~taken }).ask(who, place);

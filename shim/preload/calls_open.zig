@@ -18,7 +18,6 @@ const reopen = @import("reopen.zig");
 const ring = @import("ring.zig");
 const store = @import("store.zig");
 const system = @import("system.zig");
-const umask = @import("umask.zig");
 const walk = @import("walk.zig");
 
 const Path = [*:0]const u8;
@@ -166,7 +165,6 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
 
 /// open(2) with O_CREAT of a name that is not there, as far as is known.
 fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
-    if (!mayOpenAgain(o, mode)) return .{ .kernel = .created };
     // First, so that nothing is made for a process that can open no more.
     const fd = descriptors.reserve(o.CLOEXEC);
     if (fd < 0) return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
@@ -195,15 +193,6 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     }
     descriptors.unreserve(fd, o.CLOEXEC);
     return .{ .made = .materialized };
-}
-
-/// Whether the new file may be opened again by the same process, for the kernel: its mode need not allow what it is opened for now.
-fn mayOpenAgain(o: linux.O, mode: c_uint) bool {
-    const v = region.attach() orelse return false;
-    const own = credentials.get(v) orelse return false;
-    const mask: c_uint = accessOf(@bitCast(o));
-    const granted = mode & ~(umask.get() orelse return false);
-    return own.effective.override or granted >> 6 & mask == mask;
 }
 
 /// open(2): O_NOATIME is for the owner, and for who may act as one.

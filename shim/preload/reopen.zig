@@ -28,14 +28,16 @@ pub fn open(v: *const View, what: What) c_int {
     var buffer: [path_bytes_max]u8 = undefined;
     if (pathOf(v, &buffer, what)) |path| {
         const fd = openPath(v, path, what);
-        if (fd != no_entry) return fd;
+        if (fd != no_entry and fd != no_access) return fd;
     }
+    // By its hidden name the owner may open a file whatever its mode is by now.
     // A removed directory has no hidden name: nobody could say what ".." is there.
     const fd = openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
     if (fd >= 0) ring.unhide(v, what.ino, what.generation);
     return fd;
 }
 
+const no_access = -@as(c_int, @intFromEnum(linux.E.ACCES));
 const no_entry = -@as(c_int, @intFromEnum(linux.E.NOENT));
 const path_bytes_max = 4096;
 /// A second and more, when the daemon has to wait for the processor in the middle of a change: nothing else leads to a directory.

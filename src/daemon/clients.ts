@@ -195,12 +195,16 @@ export class Clients {
     }
   }
 
-  /** A client claims a slot before it says who it is, so one that died in between is known by time only. */
+  /**
+   * A client claims a slot before it says who it is, so one that died in between is known by time only; so is one that has
+   * given up its request, and its record.
+   */
   #freeClaimedSlots(): void {
     const { ring } = this.fs.region;
     for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
       const at = slot * RING_WORDS;
-      const isLost = Atomics.load(ring, at + RING_STATE) === RING_CLAIMED &&
+      const state = Atomics.load(ring, at + RING_STATE);
+      const isLost = (state === RING_CLAIMED || state === RING_DONE) &&
         !this.isLive(ring[at + RING_CLIENT]);
       if (!isLost) this.#claimedLooks[slot] = 0;
       else if (++this.#claimedLooks[slot] > CLAIMED_LOOKS_MAX) this.#freeSlot(slot);

@@ -4,6 +4,8 @@ import {
   DENTRY_INO,
   INODE_GENERATION,
   INODE_PARENT_INO,
+  INODE_UID,
+  KERNEL_HOLDS_ATTRIBUTES,
   NAME_BYTES_MAX,
   ROOT_INO,
   SUPER_GENERATION,
@@ -16,6 +18,12 @@ const DOT = 0x2e;
 const HIDDEN_PREFIX = ".btfuse-";
 /** Seconds for which the kernel keeps the name, in struct fuse_entry_out. */
 const ENTRY_VALID = 4;
+/** The same for the attributes, and the mode among them. */
+const ENTRY_ATTR_VALID = 6;
+const ENTRY_MODE = 25;
+/** How long the kernel keeps another mode of a file at most. */
+const HIDDEN_SECONDS = 1;
+const OWNER_MAY = 0o600;
 
 export function lookup(x: Exchange): number {
   const { fs, request, nodeid } = x;
@@ -59,10 +67,22 @@ export function hiddenName({ inodes, region: { superblock } }: FileSystem, ino: 
   return `${HIDDEN_PREFIX}${ino}-${inodes.get(ino, INODE_GENERATION)}-${key}`;
 }
 
-/** The kernel must not keep such a name: when the file ends nobody would tell it. */
+/**
+ * The kernel must not keep such a name: when the file ends nobody would tell it. Its owner, who has the file open, may open it again
+ * whatever its mode says by now; to others it tells another mode for that moment, until the client has opened it (`unhide`).
+ */
 function hiddenReply(x: Exchange, ino: number): number {
+  const { inodes } = x.fs;
   const bytes = x.entryReply(ino);
   x.replyWords[OUT_BODY + ENTRY_VALID] = 0;
+  if (
+    x.uid !== 0 && x.uid === inodes.get(ino, INODE_UID) &&
+    (inodes.mode(ino) & OWNER_MAY) !== OWNER_MAY
+  ) {
+    inodes.kernelHolds(ino, KERNEL_HOLDS_ATTRIBUTES);
+    x.replyWords[OUT_BODY + ENTRY_MODE] |= OWNER_MAY;
+    x.replyWords[OUT_BODY + ENTRY_ATTR_VALID] = HIDDEN_SECONDS;
+  }
   return bytes;
 }
 

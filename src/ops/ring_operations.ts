@@ -58,6 +58,8 @@ const MAKEABLE = [S_IFREG, S_IFDIR, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
 const COPY_BYTES_MAX = 32 << 20;
 const PREPARE_BYTES_MAX = 1 << 20;
 const NANOSECONDS = 1e9;
+/** The id that is none, which no file can have. */
+const NOBODY = 0xffff_ffff;
 
 const operations = new Map<number, Operation>([
   [RING_PING, () => 0],
@@ -117,6 +119,8 @@ function release(r: RingRequest, ino: number): number {
 function unhide(r: RingRequest, ino: number): number {
   const name = new TextEncoder().encode(hiddenName(r.fs, ino));
   r.notices.nameForgotten(ROOT_INO, name, 0, name.length);
+  // Of which it may have been told another mode, see hiddenReply.
+  r.notices.attributesChanged(ino);
   return 0;
 }
 
@@ -143,6 +147,7 @@ function make(r: RingRequest, parent: number): number {
   if (!MAKEABLE.includes(mode & S_IFMT)) return -EINVAL;
   const problem = r.nameProblem(0, r.length);
   if (problem !== 0) return problem;
+  if (r.word(4) === NOBODY || r.word(5) === NOBODY) return -EINVAL;
   const ino = r.fs.makeNode(parent, r.bytes, 0, r.length, {
     mode: mode & (S_IFMT | PERMISSIONS),
     umask: r.word(3) & PERMISSIONS,
@@ -159,6 +164,7 @@ function make(r: RingRequest, parent: number): number {
 
 function tmpfile(r: RingRequest, parent: number): number {
   if (r.fs.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
+  if (r.word(4) === NOBODY || r.word(5) === NOBODY) return -EINVAL;
   const ino = r.fs.makeUnnamed(parent, {
     mode: S_IFREG | (r.word(2) & PERMISSIONS),
     umask: r.word(3) & PERMISSIONS,
@@ -186,6 +192,7 @@ function symlink(r: RingRequest, parent: number): number {
   const target = end + 1;
   if (r.bytes.subarray(target, r.length).includes(0)) return -EINVAL;
   const owner = { uid: r.word(2), gid: r.word(3) };
+  if (owner.uid === NOBODY || owner.gid === NOBODY) return -EINVAL;
   const ino = r.fs.symlink(parent, r.bytes, 0, end, target, r.length - target, owner);
   if (ino >= 0) r.notices.nameChanged(parent, r.bytes, 0, end, false);
   return r.inodeResult(ino);
@@ -260,6 +267,9 @@ function inodeNamed(r: RingRequest, parent: number, start: number, length: numbe
 function setattr(r: RingRequest, ino: number): number {
   const valid = r.word(2);
   if (Math.max(r.word(8), r.word(10)) >= NANOSECONDS) return -EINVAL;
+  const toNobody = (valid & FATTR.UID && r.word(5) === NOBODY) ||
+    (valid & FATTR.GID && r.word(6) === NOBODY);
+  if (toNobody) return -EINVAL;
   const result = changeAttributes(r.fs, ino, {
     valid,
     size: r.number(3),
