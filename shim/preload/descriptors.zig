@@ -273,7 +273,11 @@ pub fn notKeepable(o: Open) void {
 pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
     const hold = o.lock() orelse return null;
     kept.drop();
-    const result = linux.fcntl(o.fd, command, lowest);
+    var result = linux.fcntl(o.fd, command, lowest);
+    if (linux.errno(result) == .SUCCESS and placeholder.makeWay(lowest, result)) {
+        _ = linux.syscall1(.close, result);
+        result = linux.fcntl(o.fd, command, lowest);
+    }
     if (linux.errno(result) != .SUCCESS) {
         hold.release();
         return -@as(c_int, @intFromEnum(linux.errno(result)));

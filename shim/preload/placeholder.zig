@@ -28,9 +28,12 @@ pub fn duplicate(close_on_exec: bool) c_int {
     for (0..2) |_| {
         const result = linux.fcntl(get(), command, 0);
         switch (linux.errno(result)) {
-            .SUCCESS => return @intCast(result),
+            .SUCCESS => {
+                const fd: c_int = @intCast(result);
+                return if (fd > get()) swap(fd, close_on_exec) else fd;
+            },
             // There was none yet, or the program closed it, by a way the library does not see.
-            .BADF => if (!open()) break,
+            .BADF => return open(close_on_exec),
             .MFILE => return giveAway(close_on_exec) orelse break,
             else => |e| return -@as(c_int, @intFromEnum(e)),
         }
@@ -46,12 +49,41 @@ fn giveAway(close_on_exec: bool) ?c_int {
     return fd;
 }
 
-noinline fn open() bool {
-    const flags: linux.O = .{ .PATH = true, .NOFOLLOW = true, .CLOEXEC = true };
+/// The same when all numbers below are in use: the placeholder goes on to a higher one.
+noinline fn swap(fd: c_int, close_on_exec: bool) c_int {
+    const old = goUp() orelse return fd;
+    _ = linux.fcntl(old, linux.F.SETFD, @intFromBool(close_on_exec));
+    _ = linux.syscall1(.close, system.word(fd));
+    return old;
+}
+
+/// The number that the placeholder had until now, which is the caller's; null: another thread was faster.
+fn goUp() ?c_int {
+    const old = get();
+    if (old < 0) return null;
+    const higher = linux.fcntl(old, f_dupfd_cloexec, @intCast(2 * old + 1));
+    const moved: c_int = if (linux.errno(higher) == .SUCCESS) @intCast(higher) else -1;
+    if (@cmpxchgStrong(c_int, &number, old, moved, .monotonic, .monotonic) == null) return old;
+    if (moved >= 0) _ = linux.syscall1(.close, system.word(moved));
+    return null;
+}
+
+/// Makes way where the lowest number from `lowest` on would have been the placeholder's, and not `fd`. Whether it did.
+pub fn makeWay(lowest: usize, fd: usize) bool {
+    const old = get();
+    if (old < 0 or old < lowest or old > fd) return false;
+    const free = goUp() orelse return false;
+    _ = linux.syscall1(.close, system.word(free));
+    return true;
+}
+
+/// Opens it at the lowest free number, which is what is wanted, and keeps another one where there is room.
+noinline fn open(close_on_exec: bool) c_int {
+    const flags: linux.O = .{ .PATH = true, .NOFOLLOW = true, .CLOEXEC = close_on_exec };
     const low = linux.open(link, flags, 0);
-    if (linux.errno(low) != .SUCCESS) return false;
-    defer _ = linux.syscall1(.close, low);
-    return place(@intCast(low));
+    if (linux.errno(low) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.errno(low)));
+    _ = place(@intCast(low));
+    return @intCast(low);
 }
 
 fn place(from: c_int) bool {
