@@ -174,9 +174,8 @@ pub const Inode = extern struct {
     /// The client's thread that has it, for a signal handler in the same thread; the daemon leaves it 0.
     extend_thread: u32,
     rdev: u32,
-    /// 1: the kernel has, or may have, mapped the file for writing, so that its pages may be newer than the blocks: clients leave its bytes
-    /// to the kernel. Until the kernel forgets the inode.
-    kernel_maps: u32,
+    /// What the kernel does with the inode, so that clients leave the inode to it (kernel_uses_*). Until the kernel forgets it.
+    kernel_uses: u32,
 
     atime: u64,
     mtime: u64,
@@ -232,6 +231,12 @@ pub const kernel_holds_data: u32 = 2;
 pub const kernel_holds_listing: u32 = 4;
 /// The kernel appends to the file where it believes its end to be: it is told each time the file grows. Stays until it forgets the file.
 pub const kernel_holds_end: u32 = 8;
+
+/// The kernel has, or may have, mapped the file for writing, so that its pages may be newer than the blocks.
+pub const kernel_uses_map: u32 = 1;
+/// A program watches the inode (inotify(7)): the kernel tells it of what goes through the kernel only. Of a directory this is also
+/// about what has its name there.
+pub const kernel_uses_watch: u32 = 2;
 
 /// In `extend_lock`.
 pub const extend_daemon: u32 = 0xffff_ffff;

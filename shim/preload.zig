@@ -27,4 +27,5 @@ comptime {
     _ = @import("preload/limits.zig");
     _ = @import("preload/paths.zig");
     _ = @import("preload/umask.zig");
+    _ = @import("preload/watches.zig");
 }

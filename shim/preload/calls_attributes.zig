@@ -13,6 +13,7 @@ const permissions = @import("permissions.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
+const watches = @import("watches.zig");
 
 const Path = [*:0]const u8;
 const Actor = permissions.Actor;
@@ -37,6 +38,7 @@ inline fn onPath(
         };
         var why: Outcome = undefined;
         const who = permissions.actor(&why) orelse break why;
+        if (watches.concern(who.v, place)) break .{ .kernel = .watched };
         break use(who, place, who.inode(place.ino), context) orelse continue;
     } else .{ .kernel = .busy };
     return calls_names.served(op, outcome, &.{dirfd}) orelse {

@@ -23,7 +23,7 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
         if (o.description.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);
-        if (o.inode().kernel_maps != 0) return aside(fd, .read, .mapped);
+        if (o.inode().kernel_uses != 0) return aside(fd, .read, .mapped);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
         for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < address_min) return aside(fd, .read, .arguments);
         const bytes = if (offset) |given|

@@ -32,7 +32,6 @@ const through = [_]Through{
     .{ "open_by_handle_at", &.{0} },
     .{ "scandirat", &.{0} },
     .{ "scandirat64", &.{0} },
-    .{ "fanotify_mark", &.{ 0, 3 } },
     // What is kept with the descriptor
     .{ "fdopen", &.{0} },
     .{ "vdprintf", &.{0} },
@@ -103,7 +102,7 @@ fn isWritable(flags: c_int, open_flags: u32) bool {
 }
 
 fn mark(inode: *volatile layout.Inode) void {
-    @atomicStore(u32, &inode.kernel_maps, 1, .seq_cst);
+    _ = @atomicRmw(u32, &inode.kernel_uses, .Or, layout.kernel_uses_map, .seq_cst);
 }
 
 /// The same of a file that the kernel has opened.

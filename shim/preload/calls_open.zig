@@ -19,6 +19,7 @@ const ring = @import("ring.zig");
 const store = @import("store.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
+const watches = @import("watches.zig");
 
 const Path = [*:0]const u8;
 const E = linux.E;
@@ -106,6 +107,7 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         linux.S.IFLNK => return .{ .errno = if (o.DIRECTORY) .NOTDIR else .LOOP },
         else => return if (o.DIRECTORY) .{ .errno = .NOTDIR } else .{ .kernel = .special_file },
     }
+    if (watches.concern(v, place)) return .{ .kernel = .watched };
     const may = walk.mayAccess(v, place.ino, mask) orelse return .{ .kernel = .access_list };
     if (!may) return .{ .errno = .ACCES };
     if (o.NOATIME and !mayLeaveAtime(v, inode.uid)) return .{ .errno = .PERM };

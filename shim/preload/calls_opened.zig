@@ -15,6 +15,7 @@ const permissions = @import("permissions.zig");
 const ring = @import("ring.zig");
 const store = @import("store.zig");
 const walk = @import("walk.zig");
+const watches = @import("watches.zig");
 
 const Actor = permissions.Actor;
 const Open = descriptors.Open;
@@ -33,7 +34,10 @@ inline fn onDescriptor(
     const d = o.description;
     const place: walk.Place = .{ .ino = d.ino, .generation = d.generation, .parent = d.parent, .dentry = d.dentry, .namespace_seq = 0 };
     var why: Outcome = undefined;
-    const outcome = if (permissions.actor(&why)) |who| use(who, place, who.inode(place.ino), context) else why;
+    const outcome = if (permissions.actor(&why)) |who| changed: {
+        if (watches.concern(who.v, place)) break :changed Outcome{ .kernel = .watched };
+        break :changed use(who, place, who.inode(place.ino), context);
+    } else why;
     return calls_names.served(op, outcome orelse .{ .kernel = .busy }, &.{fd});
 }
 
@@ -138,7 +142,7 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     if (flags != 0 or length == 0 or source.isDirectory() or !isFileToWrite(target)) return null;
     if (source.description.flags & descriptors.access_mask == 1 or target.description.flags & append_flag != 0) return null;
     if (source.ino() == target.ino() or source.entry == target.entry or limits.fileSize() != null) return null;
-    if (store.why(target.v, target.inode()) != null or source.inode().kernel_maps != 0) return null;
+    if (store.why(target.v, target.inode()) != null or source.inode().kernel_uses != 0) return null;
     for ([_]?*i64{ in_offset, out_offset }) |given| if (given) |pointer| {
         if (!calls_attributes.isPointer(pointer) or pointer.* < 0) return null;
     };

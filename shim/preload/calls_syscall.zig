@@ -70,6 +70,8 @@ const functions = [_]Function{
     .{ .vfork, "fork", 0 },
     .{ .execve, "execve", 3 },
     .{ .execveat, "execveat", 5 },
+    .{ .inotify_add_watch, "inotify_add_watch", 3 },
+    .{ .fanotify_mark, "fanotify_mark", 5 },
 };
 
 /// Calls whose arguments at these places are descriptors.
@@ -103,7 +105,6 @@ const through = [_]Through{
     .{ .futimesat, &.{0} },
     .{ .name_to_handle_at, &.{0} },
     .{ .open_by_handle_at, &.{0} },
-    .{ .fanotify_mark, &.{ 0, 3 } },
     .{ .open_tree, &.{0} },
     .{ .move_mount, &.{ 0, 2 } },
 };

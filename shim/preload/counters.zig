@@ -76,6 +76,8 @@ pub const Reason = enum {
     materialized,
     /// It has mapped the file for writing.
     mapped,
+    /// Somebody watches it, and what happens to it is told by the kernel.
+    watched,
     /// No descriptor, description or client record was free.
     no_room,
     no_memory,

@@ -9,6 +9,7 @@ const region = @import("region.zig");
 const ring = @import("ring.zig");
 const umask = @import("umask.zig");
 const walk = @import("walk.zig");
+const watches = @import("watches.zig");
 
 const Path = [*:0]const u8;
 const Actor = permissions.Actor;
@@ -124,6 +125,7 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         if (!who.isOwner(file)) return .{ .kernel = .other_user };
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
         if (isDirectory(file)) return .{ .local = .PERM };
+        if (watches.concern(who.v, source)) return .{ .kernel = .watched };
         const arguments = [_]u64{ source.ino, source.generation, spot.place.ino, spot.place.generation };
         return who.ask(layout.ring_link, &arguments, &.{spot.last.name()}, null) orelse continue;
     }

@@ -2,8 +2,7 @@
 //! fs/attr.c (setattr_prepare). The daemon then does what it is asked for.
 //!
 //! What the region does not tell: that the mount is read-only is noticed within 10 ms; another file system mounted on a directory
-//! below is not (removing or renaming that directory detaches it, as from another mount namespace); watchers of inotify(7) and
-//! fanotify(7) are told of changes made through the kernel only.
+//! below is not (removing or renaming that directory detaches it, as from another mount namespace).
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -16,6 +15,7 @@ const region = @import("region.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
+const watches = @import("watches.zig");
 
 const E = next.E;
 
@@ -56,11 +56,13 @@ pub const Actor = struct {
 
     /// may_create, behind its first question, whether the name is there already.
     pub fn mayCreate(who: Actor, directory: *volatile layout.Inode) ?Outcome {
+        if (watches.isWatched(directory)) return .{ .kernel = .watched };
         return who.may(directory, write_and_search);
     }
 
     /// may_delete, of a name that is there.
     pub fn mayDelete(who: Actor, directory: *volatile layout.Inode, victim: *volatile layout.Inode, as_directory: bool) ?Outcome {
+        if (watches.isWatched(directory) or watches.isWatched(victim)) return .{ .kernel = .watched };
         if (who.may(directory, write_and_search)) |outcome| return outcome;
         const kept = directory.mode & sticky_mode != 0 and directory.uid != who.own.uid and !who.isOwner(victim);
         if (kept) return .{ .local = .PERM };

@@ -19,6 +19,7 @@ const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
+const watches = @import("watches.zig");
 
 const E = next.E;
 const Inode = layout.Inode;
@@ -48,7 +49,7 @@ pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
 
 /// Bytes that clients leave to the kernel: those of files that it has mapped, or from which a write takes privileges (write(2)).
 pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
-    if (inode.kernel_maps != 0) return .mapped;
+    if (inode.kernel_uses != 0) return if (watches.isWatched(inode)) .watched else .mapped;
     if (inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0) return .special_file;
     return if (region.ended(v)) .not_attached else null;
 }

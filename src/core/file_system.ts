@@ -14,7 +14,7 @@ import {
   INODE_FLAGS,
   INODE_GID,
   INODE_KERNEL_HOLDS,
-  INODE_KERNEL_MAPS,
+  INODE_KERNEL_USES,
   INODE_MAP_HEIGHT,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
@@ -265,7 +265,7 @@ export class FileSystem {
     // An inode that the kernel does not know has nothing in its caches.
     if (this.inodes.lookupCount(ino) === 0) {
       this.inodes.set(ino, INODE_KERNEL_HOLDS, 0);
-      this.inodes.set(ino, INODE_KERNEL_MAPS, 0);
+      this.inodes.set(ino, INODE_KERNEL_USES, 0);
       // Also a directory's negative names.
       const at = ino * INODE_WORDS + INODE_APPEND_HOLD;
       this.inodes.words.fill(0, at, at + NEGATIVE_NAMES_WORDS);

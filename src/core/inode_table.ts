@@ -20,6 +20,7 @@ import {
   INODE_GENERATION,
   INODE_GID,
   INODE_KERNEL_HOLDS,
+  INODE_KERNEL_USES,
   INODE_LOOKUP_COUNT,
   INODE_MODE,
   INODE_MTIME,
@@ -267,6 +268,11 @@ export class InodeTable {
     const now = (BigInt(low) + (BigInt(high) << 32n)) * NANOSECONDS + BigInt(rest);
     const until = nanoseconds === 0 ? 0n : now + BigInt(nanoseconds);
     Atomics.store(this.#wideWords, at / 2, until);
+  }
+
+  /** The kernel does this with the inode (KERNEL_USES_*), and clients leave it alone. */
+  kernelUses(ino: number, what: number): void {
+    Atomics.or(this.words, ino * INODE_WORDS + INODE_KERNEL_USES, what);
   }
 
   /** The kernel is about to be told of this (KERNEL_HOLDS_*): said before the thing itself is read. */

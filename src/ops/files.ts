@@ -4,9 +4,9 @@ import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
 import {
   BLOCK_BYTES,
-  INODE_KERNEL_MAPS,
   KERNEL_HOLDS_DATA,
   KERNEL_HOLDS_END,
+  KERNEL_USES_MAP,
 } from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
@@ -71,7 +71,7 @@ export function write(x: Exchange): number {
   const bytes = x.body(4);
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
   // Pages that were stored into through a mapping: its bytes are the kernel's from now on.
-  if (x.body(5) & WRITE_CACHE) fs.inodes.set(nodeid, INODE_KERNEL_MAPS, 1);
+  if (x.body(5) & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
   if (appends) fs.inodes.holdAppends(nodeid, mayGoOn(x.body64(2), bytes) ? HOLD_NANOSECONDS : 0);

@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0xb059f933;
-export const LAYOUT_HASH_HI = 0x587f0dd2;
+export const LAYOUT_HASH_LO = 0x7f84002e;
+export const LAYOUT_HASH_HI = 0xcdd37154;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -66,6 +66,7 @@ export const RING_SETXATTR = 14;
 export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
 export const RING_UNHIDE = 17;
+export const KERNEL_USES_MAP = 1;
 
 export const CLIENT_WORDS = 144;
 export const CLIENT_STATE = 0;
@@ -167,7 +168,7 @@ export const INODE_KERNEL_HOLDS = 11;
 export const INODE_EXTEND_LOCK = 12;
 export const INODE_EXTEND_THREAD = 13;
 export const INODE_RDEV = 14;
-export const INODE_KERNEL_MAPS = 15;
+export const INODE_KERNEL_USES = 15;
 export const INODE_ATIME = 16;
 export const INODE_MTIME = 18;
 export const INODE_CTIME = 20;

@@ -72,6 +72,16 @@ for (const [user, prefix] of Object.entries(users)) {
   });
 }
 
+shimTest("what is watched is told of all changes, as on tmpfs", async (m) => {
+  await using tmpfs = await mountTmpfs();
+  const command = [python, `${here}watch.py`];
+  const expected = (await runOk([...command, tmpfs.dir])).stdout;
+  const { stdout, stderr } = await runOk([...command, m.dir], { env: preloaded(m) });
+  assertEquals(stdout.split("\n"), expected.split("\n"));
+  assertGreater(expected.split("\n").length, 25, "too few events to be a test");
+  assertGreater(report(stderr)["open"]?.reasons["watched"] ?? 0, 0, stderr);
+});
+
 shimTest(
   "two processes see each other's changes at once, with and without the library",
   async (m) => {

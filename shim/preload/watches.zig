@@ -1,0 +1,59 @@
+//! What programs watch (inotify(7), fanotify(7)) is the kernel's: it tells watchers of what goes through the kernel only. The first
+//! watch marks the inode, for all clients; the kernel knows the inode as long as somebody watches it, and forgetting it ends the mark.
+//!
+//! Watches that programs outside set, and those of whole mounts, are not seen. Files of a directory that are open already when the
+//! directory is watched are changed without it being told.
+
+const layout = @import("layout");
+const descriptors = @import("descriptors.zig");
+const next = @import("next.zig");
+const region = @import("region.zig");
+const walk = @import("walk.zig");
+
+const Path = [*:0]const u8;
+
+pub inline fn isWatched(inode: *volatile layout.Inode) bool {
+    return inode.kernel_uses & layout.kernel_uses_watch != 0;
+}
+
+/// Whether changes of the inode are told to somebody, or changes in the directory it was found in.
+pub inline fn concern(v: *const region.View, place: walk.Place) bool {
+    return isWatched(&v.inodes[place.ino]) or (place.parent != 0 and isWatched(&v.inodes[place.parent]));
+}
+
+fn mark(dirfd: c_int, path: Path, follow: bool) void {
+    const place = switch (walk.at(dirfd, path, .{ .follow_last = follow })) {
+        .place => |place| place,
+        .errno, .kernel => return,
+    };
+    const v = region.view() orelse return;
+    _ = @atomicRmw(u32, &v.inodes[place.ino].kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
+}
+
+const at_fdcwd = -100;
+const in_dont_follow = 0x0200_0000;
+const fan_mark_dont_follow = 4;
+
+pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
+    const follow = mask & in_dont_follow == 0;
+    mark(at_fdcwd, path, follow);
+    descriptors.materializeNamed(path);
+    const result = next.call("inotify_add_watch", *const fn (c_int, Path, u32) callconv(.c) c_int)(fd, path, mask);
+    // The kernel may have forgotten the inode, and thus ended the mark, just before it was watched.
+    if (result >= 0) mark(at_fdcwd, path, follow);
+    return result;
+}
+
+fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dirfd: c_int, path: ?Path) callconv(.c) c_int {
+    const follow = flags & fan_mark_dont_follow == 0;
+    if (path) |given| mark(dirfd, given, follow);
+    descriptors.materialize(dirfd);
+    const result = next.call("fanotify_mark", *const fn (c_int, c_uint, u64, c_int, ?Path) callconv(.c) c_int)(fd, flags, mask, dirfd, path);
+    if (result >= 0) if (path) |given| mark(dirfd, given, follow);
+    return result;
+}
+
+comptime {
+    @export(&inotify_add_watch, .{ .name = "inotify_add_watch" });
+    @export(&fanotify_mark, .{ .name = "fanotify_mark" });
+}
