@@ -42,6 +42,7 @@ pub const o_creat: c_int = 0o100;
 pub const o_excl: c_int = 0o200;
 pub const o_trunc: c_int = 0o1000;
 pub const o_cloexec: c_int = 0o2000000;
+pub const at_fdcwd: c_int = -100;
 pub const clock_monotonic: c_int = 1;
 pub const eexist: c_int = 17;
 
@@ -63,6 +64,8 @@ pub extern "c" fn unlink(path: [*:0]const u8) c_int;
 pub extern "c" fn mkdir(path: [*:0]const u8, mode: c_uint) c_int;
 pub extern "c" fn rmdir(path: [*:0]const u8) c_int;
 pub extern "c" fn rename(from: [*:0]const u8, to: [*:0]const u8) c_int;
+pub extern "c" fn utimensat(dirfd: c_int, path: [*:0]const u8, times: *const [2]Timespec, flags: c_int) c_int;
+pub extern "c" fn nanosleep(time: *const Timespec, rest: ?*Timespec) c_int;
 pub extern "c" fn opendir(path: [*:0]const u8) ?*Directory;
 pub extern "c" fn readdir(directory: *Directory) ?*Dirent;
 pub extern "c" fn closedir(directory: *Directory) c_int;

@@ -17,6 +17,7 @@ Times file operations on tmpfs, bindfs and btfuse, in turns, and prints a table.
   --only NAME,…    these workloads: ${names(workloads)}
   --sides NAME,…   these sides: ${names(sides)}
   --rounds N       samples for each workload and side (default 20)
+  --busy           with a program that never rests on each processor
   --fresh          each operation in a process of its own
   --smoke          a tiny run, to see that the bench works
   --json           every sample, and the machine, as JSON
@@ -39,7 +40,7 @@ export class UsageError extends Error {}
 export function parseRequest(args: string[]): Request {
   const options = parseArgs(args, {
     string: ["only", "sides", "rounds"],
-    boolean: ["json", "smoke", "fresh", "help"],
+    boolean: ["json", "smoke", "fresh", "busy", "help"],
     alias: { help: "h" },
     unknown: (argument: string) => {
       throw new UsageError(`${argument} is not an option of the bench`);
@@ -56,6 +57,7 @@ export function parseRequest(args: string[]): Request {
     plan: {
       ...size,
       fresh: options.fresh,
+      busy: options.busy,
       workloads: choose("--only", workloads, options.only),
       sides: choose("--sides", sides, options.sides),
       oneProcessor: ["btfuse-none", "bindfs-uncached"],
@@ -124,16 +126,16 @@ async function run({ plan, json }: Request, signal: AbortSignal): Promise<string
   const cells = await measure({ ...plan, signal, progress: showProgress });
   showProgress("");
   if (json) {
-    const { rounds, sampleMs, nameCount, fresh } = plan;
+    const { rounds, sampleMs, nameCount, fresh, busy } = plan;
     return JSON.stringify(
       {
         machine: before,
         loadAveragesAfter: Deno.loadavg(),
-        plan: { rounds, sampleMs, nameCount, fresh },
+        plan: { rounds, sampleMs, nameCount, fresh, busy },
         sides: plan.sides.map(({ name, label }) => ({ name, label })),
         workloads: plan.workloads.map(({ name, label }) => ({ name, label })),
         cells,
-        targets: targets(cells, plan.workloads),
+        targets: targets(cells, plan.workloads, plan.busy),
       },
       null,
       1,
@@ -145,9 +147,10 @@ async function run({ plan, json }: Request, signal: AbortSignal): Promise<string
   const heading = [
     `${before.cpu}, ${before.coreCount} cores, Linux ${before.kernel}, load ${load}`,
     `${plan.rounds} samples of ${plan.sampleMs} ms each, large directories of ${plan.nameCount} files` +
-    (plan.fresh ? ", each operation in a process of its own" : ""),
+    (plan.fresh ? ", each operation in a process of its own" : "") +
+    (plan.busy ? ", each processor busy with another program" : ""),
   ];
-  return `${heading.join("\n")}\n\n${report(cells, plan.workloads, plan.sides)}`;
+  return `${heading.join("\n")}\n\n${report(cells, plan.workloads, plan.sides, plan.busy)}`;
 }
 
 /** One line that keeps being written over; only for someone who watches. */

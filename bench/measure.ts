@@ -21,6 +21,8 @@ export interface Plan {
   nameCount: number;
   /** Each operation in a process of its own. */
   fresh?: boolean;
+  /** With a program that never rests on each processor. */
+  busy?: boolean;
   /** Most operations a sample, whatever else says; for trying the bench itself. */
   countMax?: number;
   /**
@@ -70,6 +72,7 @@ export async function measure(plan: Plan): Promise<Cell[]> {
     const client = stack.use(new Client(plan.nameCount, side.prefix?.(dir)));
     running.push({ name: side.name, dir, pid, client });
   }
+  if (plan.busy) { for (const processor of processors()) stack.use(keepBusy(processor)); }
   const cells: Cell[] = [];
   for (const workload of plan.workloads) {
     cells.push(...await measureWorkload(plan, workload, running));
@@ -85,6 +88,30 @@ export async function measure(plan: Plan): Promise<Cell[]> {
     cells.push(...rows.map((cell) => ({ ...cell, oneProcessor: true })));
   }
   return cells;
+}
+
+/** The numbers of the processors that we may use. */
+function processors(): number[] {
+  const [, list = "0"] =
+    /^Cpus_allowed_list:\s*(\S+)/m.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+/** A program that never rests, on one processor. */
+function keepBusy(processor: number): AsyncDisposable {
+  const child = new Deno.Command("taskset", {
+    args: ["-c", String(processor), "sh", "-c", "while :; do :; done"],
+    stdin: "null",
+  }).spawn();
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
 }
 
 async function measureWorkload(

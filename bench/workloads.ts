@@ -32,6 +32,8 @@ export const workloads: readonly Workload[] = [
   { name: "create", label: "create+close+unlink", small: true },
   { name: "mkdir", label: "mkdir+rmdir", small: true },
   { name: "rename", label: "rename", small: true },
+  { name: "utimens", label: "utimensat" },
+  { name: "utimens-rested", label: "utimensat after 1 ms of rest", count: 50 },
   { name: "readdir", label: "readdir of all names" },
   { name: "find", label: "find over all files", spawns: true, count: 1 },
   { name: "cat", label: "cat of one file", spawns: true, count: 50 }, // 1,000 in the default 20 rounds

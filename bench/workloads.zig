@@ -36,6 +36,8 @@ pub const workloads = [_]Workload{
     .{ .name = "create", .fixture = .work, .run = sample(freshName, createCloseUnlink, nothing) },
     .{ .name = "mkdir", .fixture = .work, .run = sample(freshName, mkdirRmdir, nothing) },
     .{ .name = "rename", .fixture = .work, .run = sample(makeRenamed, rename, removeRenamed) },
+    .{ .name = "utimens", .fixture = .small, .run = sample(pathOf(file), setTimes, nothing) },
+    .{ .name = "utimens-rested", .fixture = .small, .run = rested(pathOf(file), setTimes) },
     .{ .name = "readdir", .fixture = .names, .run = sample(pathOf("names"), listDirectory, nothing) },
     .{ .name = "find", .fixture = .tree, .run = sample(pathOf("tree"), find, nothing) },
     .{ .name = "cat", .fixture = .small, .run = sample(pathOf(file), cat, nothing) },
@@ -59,6 +61,28 @@ fn sample(
         }
     }.run;
 }
+
+/// As `sample`, but everybody sleeps before each operation, whose time alone counts: also a daemon that waits awake for a moment.
+fn rested(
+    comptime setUp: fn (*Session) Failure!void,
+    comptime step: fn (*Session, u64) Failure!void,
+) *const fn (*Session, u64, u64) Failure!u64 {
+    return struct {
+        fn run(session: *Session, count: u64, _: u64) Failure!u64 {
+            try setUp(session);
+            var nanoseconds: u64 = 0;
+            for (0..count) |index| {
+                _ = libc.nanosleep(&rest, null);
+                const start = libc.nowNanoseconds();
+                try step(session, index);
+                nanoseconds += libc.nowNanoseconds() - start;
+            }
+            return nanoseconds;
+        }
+    }.run;
+}
+
+const rest: libc.Timespec = .{ .seconds = 0, .nanoseconds = 1_000_000 };
 
 // Before the clock and after it.
 
@@ -225,6 +249,12 @@ fn mkdirRmdir(session: *Session, _: u64) Failure!void {
 fn rename(session: *Session, _: u64) Failure!void {
     _ = try session.check(libc.rename(session.path, session.other_path), "rename");
     std.mem.swap([:0]u8, &session.path, &session.other_path);
+}
+
+/// The least that goes to the daemon and back.
+fn setTimes(session: *Session, index: u64) Failure!void {
+    const time: libc.Timespec = .{ .seconds = 1_000_000_000, .nanoseconds = @intCast(index % 1_000_000_000) };
+    _ = try session.check(libc.utimensat(libc.at_fdcwd, session.path, &.{ time, time }, 0), "utimensat");
 }
 
 fn listDirectory(session: *Session, _: u64) Failure!void {

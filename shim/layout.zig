@@ -126,7 +126,10 @@ pub const Superblock = extern struct {
     write_index: u32,
     /// The ring worker sleeps, or is about to.
     ring_sleeping: u32,
-    reserved_line_3: [14]u32,
+    /// The processor on which the worker was when it last woke up, times 2: where it is awake, or is to be woken, most likely; or
+    /// ring_processor_leaves.
+    ring_processor: u32,
+    reserved_line_3: [13]u32,
     /// A bit for each ring slot that is ready.
     ring_ready: [ring_slot_count / 32]u32,
     reserved_line_4: [16 - ring_slot_count / 32]u32,
@@ -381,6 +384,11 @@ pub const ring_tmpfile = 16;
 pub const ring_unhide = 17;
 
 /// A request of a client and its reply.
+/// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.
+pub const ring_processor_leaves: u32 = 0xffff_ffff;
+/// In `waiting`: the client sleeps until the state changes.
+pub const ring_waiting_asleep: u32 = 1;
+
 pub const RingSlot = extern struct {
     /// A futex word.
     state: u32,
@@ -388,7 +396,7 @@ pub const RingSlot = extern struct {
     operation: u32,
     /// 0 or more, or a negative errno.
     result: i32,
-    /// Its client sleeps until the state changes.
+    /// The processor on which the client was when it made the request, times 2, and ring_waiting_asleep.
     waiting: u32,
     bytes_length: u32,
     /// With the state in one cache line, as the first arguments are in the next one.

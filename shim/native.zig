@@ -5,4 +5,5 @@ comptime {
     _ = @import("region.zig");
     _ = @import("fuse_device.zig");
     _ = @import("process.zig");
+    _ = @import("processor.zig");
 }

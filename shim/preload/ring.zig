@@ -10,8 +10,10 @@ const clients = @import("clients.zig");
 const descriptors = @import("descriptors.zig");
 const region = @import("region.zig");
 
-/// While the daemon is awake an answer takes less than a microsecond: waiting for it in the kernel would take longer.
+/// Some 50 us. While the worker is awake an answer takes less than a microsecond, and waiting for it in the kernel would take longer.
 const spins_max = 2000;
+/// Some 100 us, where nobody else wants the processor.
+const yields_max = 200;
 /// How often it is asked whether the daemon still lives.
 const check_nanoseconds = 100_000_000;
 /// Ten seconds: a daemon that lives answers sooner.
@@ -80,7 +82,7 @@ fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, argumen
     slot.operation = operation;
     slot.bytes_length = bytes_length;
     @memcpy(slot.arguments[0..arguments.len], arguments);
-    @atomicStore(u32, &slot.waiting, 0, .monotonic);
+    @atomicStore(u32, &slot.waiting, ownProcessor(), .monotonic);
     @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
     ring(v, slot);
 }
@@ -108,13 +110,22 @@ fn ring(v: *const region.View, slot: *layout.RingSlot) void {
 
 /// Until the answer is there. False: the daemon is gone, and the slot with it.
 fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
-    if (@atomicLoad(u32, &v.super.ring_sleeping, .monotonic) == 0) {
+    const processor = ownProcessor();
+    const of_worker = @atomicLoad(u32, &v.super.ring_processor, .monotonic);
+    if (of_worker == layout.ring_processor_leaves) {
+        // It needs this processor to leave it. Woken by the worker there, we would be sent after it: so do not sleep.
+        for (0..yields_max) |_| {
+            if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
+            _ = linux.syscall0(.sched_yield);
+        }
+    } else if (of_worker != processor) {
+        // Otherwise to look for the answer would keep the worker from giving it.
         for (0..spins_max) |_| {
             if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
             std.atomic.spinLoopHint();
         }
     }
-    @atomicStore(u32, &slot.waiting, 1, .seq_cst);
+    @atomicStore(u32, &slot.waiting, processor | layout.ring_waiting_asleep, .seq_cst);
     var checks: u32 = 0;
     while (checks < checks_max) {
         if (@atomicLoad(u32, &slot.state, .seq_cst) == layout.ring_done) return true;
@@ -131,6 +142,13 @@ fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
 /// The mount has ended, or the daemon has died without a word.
 fn isOver(v: *const region.View) bool {
     return region.ended(v) or linux.errno(linux.kill(@intCast(v.super.owner_pid), @enumFromInt(0))) == .SRCH;
+}
+
+extern "c" fn sched_getcpu() c_int;
+
+/// As in `waiting` and `ring_processor`: it may be another one a moment later.
+inline fn ownProcessor() u32 {
+    return @as(u32, @bitCast(sched_getcpu())) << 1;
 }
 
 // The words are shared between processes: not FUTEX_PRIVATE_FLAG.

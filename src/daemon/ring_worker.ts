@@ -13,13 +13,16 @@ import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
 import {
   PAGE_BYTES,
   RING_DONE,
+  RING_PROCESSOR_LEAVES,
   RING_READY,
   RING_SLOT_COUNT,
   RING_STATE,
   RING_WAITING,
+  RING_WAITING_ASLEEP,
   RING_WORDS,
   SUPER_ENDED,
   SUPER_READ_INDEX,
+  SUPER_RING_PROCESSOR,
   SUPER_RING_READY,
   SUPER_RING_SLEEPING,
   SUPER_WRITE_INDEX,
@@ -41,6 +44,11 @@ const READY_WORDS = RING_SLOT_COUNT / 32;
 const NOTICE_ATTEMPTS_MAX = 200;
 const NAP_MS = 0.1;
 
+/** So many requests from the worker's own processor within so short a time: it looks for another one. */
+const STREAK_MIN = 8;
+const STREAK_MS = 1;
+const LEAVE_MS = 5;
+
 class RingWorker {
   readonly #fs: FileSystem;
   readonly #request: RingRequest;
@@ -51,6 +59,12 @@ class RingWorker {
   readonly #ringAddress: bigint;
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #nextLook = 0;
+  /** The processor it runs on, times 2, as far as it knows. */
+  #processor = 0;
+  /** Requests from there since `#streakStart`. */
+  #streak = 0;
+  #streakStart = 0;
+  #nextLeave = 0;
 
   constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
@@ -66,7 +80,7 @@ class RingWorker {
 
   run(): void {
     while (Atomics.load(this.#superblock, SUPER_ENDED) === 0) {
-      if (this.#serveReady() > 0) this.#serveBurst();
+      if (this.#serveReady()) this.#serveBurst();
       if (this.#fs.misplaced.any) this.#forgetMisplaced();
       if (performance.now() < this.#nextLook) this.#sleep();
       else {
@@ -85,15 +99,18 @@ class RingWorker {
     }
   }
 
-  /** Goes on until no request has come for a moment, or it is time to look at the clients. */
+  /**
+   * Goes on until no request has come for a moment, or it is time to look at the clients. Not for a client on this processor, which
+   * makes no request before the worker sleeps.
+   */
   #serveBurst(): void {
     let now = performance.now();
     let end = now + SPIN_MS;
     while (now < Math.min(end, this.#nextLook)) {
-      let served = 0;
-      for (let look = 0; look < LOOKS; look++) served += this.#serveReady();
+      let isAwaited = false;
+      for (let look = 0; look < LOOKS; look++) if (this.#serveReady()) isAwaited = true;
       now = performance.now();
-      if (served > 0) end = now + SPIN_MS;
+      if (isAwaited) end = now + SPIN_MS;
     }
   }
 
@@ -103,7 +120,10 @@ class RingWorker {
     const bell = Atomics.load(superblock, SUPER_WRITE_INDEX);
     const isIdle = !this.#isReady() && Atomics.load(superblock, SUPER_ENDED) === 0 &&
       !this.#fs.misplaced.any;
-    if (isIdle) native().bt_futex_wait(this.#bellAddress, bell, LOOK_MS);
+    if (isIdle) {
+      native().bt_futex_wait(this.#bellAddress, bell, LOOK_MS);
+      this.#noteProcessor();
+    }
     Atomics.store(superblock, SUPER_RING_SLEEPING, 0);
   }
 
@@ -126,34 +146,65 @@ class RingWorker {
     return false;
   }
 
-  /** Serves every slot that is ready. @returns how many */
-  #serveReady(): number {
+  /** Serves every slot that is ready. @returns whether a client can see its answer while the worker is awake */
+  #serveReady(): boolean {
     let served = 0;
+    let isAwaited = false;
     for (let word = 0; word < READY_WORDS; word++) {
       if (Atomics.load(this.#superblock, SUPER_RING_READY + word) === 0) continue;
       let bits = Atomics.exchange(this.#superblock, SUPER_RING_READY + word, 0);
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits);
         bits = (bits & ~(1 << bit)) >>> 0;
-        this.#serveSlot(word * 32 + bit);
+        if (this.#serveSlot(word * 32 + bit)) isAwaited = true;
         served++;
       }
     }
     if (served > 0) Atomics.add(this.#superblock, SUPER_READ_INDEX, served);
-    return served;
+    return isAwaited;
   }
 
-  #serveSlot(slot: number): void {
+  /** @returns whether its client can see the answer while the worker is awake */
+  #serveSlot(slot: number): boolean {
     const state = slot * RING_WORDS + RING_STATE;
     // A bit without a request: somebody's mistake, or what a program left that was killed.
-    if (Atomics.load(this.#ring, state) !== RING_READY) return;
+    if (Atomics.load(this.#ring, state) !== RING_READY) return false;
     const result = this.#serve(slot);
     this.#sendNotices();
     this.#request.answer(slot, result);
     Atomics.store(this.#ring, state, RING_DONE);
-    if (Atomics.load(this.#ring, slot * RING_WORDS + RING_WAITING) !== 0) {
+    const waiting = Atomics.load(this.#ring, slot * RING_WORDS + RING_WAITING);
+    const isNear = (waiting & ~RING_WAITING_ASLEEP) === this.#processor;
+    const leaves = isNear && this.#isTimeToLeave();
+    if (leaves) Atomics.store(this.#superblock, SUPER_RING_PROCESSOR, RING_PROCESSOR_LEAVES);
+    if ((waiting & RING_WAITING_ASLEEP) !== 0) {
       native().bt_futex_wake(this.#ringAddress + BigInt(state * 4), 1);
     }
+    if (leaves) {
+      native().bt_leave_processor();
+      this.#noteProcessor();
+    }
+    return leaves || !isNear;
+  }
+
+  /**
+   * A client on this processor can see its answer only when the worker sleeps. When that goes on, the worker is to look for
+   * another one.
+   */
+  #isTimeToLeave(): boolean {
+    const now = performance.now();
+    if (now - this.#streakStart > STREAK_MS) {
+      this.#streakStart = now;
+      this.#streak = 0;
+    }
+    if (++this.#streak < STREAK_MIN || now < this.#nextLeave) return false;
+    this.#nextLeave = now + LEAVE_MS;
+    return true;
+  }
+
+  #noteProcessor(): void {
+    this.#processor = native().bt_processor() << 1;
+    Atomics.store(this.#superblock, SUPER_RING_PROCESSOR, this.#processor);
   }
 
   /** Serves one request under the core lock; a defect costs that request an EIO. */

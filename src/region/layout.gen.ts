@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0x7f84002e;
-export const LAYOUT_HASH_HI = 0xcdd37154;
+export const LAYOUT_HASH_LO = 0x1def70f;
+export const LAYOUT_HASH_HI = 0x8ba61720;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -67,6 +67,8 @@ export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
 export const RING_UNHIDE = 17;
 export const KERNEL_USES_MAP = 1;
+export const RING_WAITING_ASLEEP = 1;
+export const RING_PROCESSOR_LEAVES = 4294967295;
 
 export const CLIENT_WORDS = 144;
 export const CLIENT_STATE = 0;
@@ -144,6 +146,7 @@ export const SUPER_CLIENT_HIGH = 66;
 export const SUPER_STOLEN_COUNT = 67;
 export const SUPER_WRITE_INDEX = 80;
 export const SUPER_RING_SLEEPING = 81;
+export const SUPER_RING_PROCESSOR = 82;
 export const SUPER_RING_READY = 96;
 export const SUPER_READ_INDEX = 112;
 export const SUPER_SENDING_INO = 128;
