@@ -31,7 +31,7 @@ inline fn onPath(
     comptime use: fn (Actor, walk.Place, *volatile layout.Inode, @TypeOf(context)) ?Outcome,
 ) ?c_int {
     const outcome: Outcome = for (0..permissions.rounds_max) |_| {
-        const place = switch (walk.at(dirfd, path, .{ .follow_last = follow })) {
+        const place = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .change })) {
             .place => |place| place,
             .errno => |e| break .{ .local = e },
             .kernel => |reason| break .{ .kernel = reason },

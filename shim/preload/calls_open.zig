@@ -58,13 +58,15 @@ pub fn openAt(dirfd: c_int, path: Path, flags_given: c_int, mode: c_uint) Opened
     const is_odd = mask == 0 or (o.CREAT and o.DIRECTORY) or (o.EXCL and !o.CREAT) or (o.TRUNC and mask & may_write == 0);
     if (flags & ~served_flags != 0 or is_odd) return .{ .kernel = .arguments };
     if (o.CREAT and endsWithSlash(path)) return .{ .kernel = .arguments };
+    const cost: region.Cost = if (mask & may_write != 0 or o.DIRECTORY) .lasting else .open;
+    const how: walk.How = .{ .follow_last = !o.NOFOLLOW, .cost = cost };
     // What must not be there need not be looked for first.
-    if (o.CREAT and o.EXCL) return switch (paths.start(dirfd, path)) {
+    if (o.CREAT and o.EXCL) return switch (paths.start(dirfd, path, .lasting)) {
         .inside => openNew(dirfd, path, o, mode),
         .kernel => |reason| .{ .kernel = reason },
     };
     for (0..rounds_max) |_| {
-        const place = switch (walk.at(dirfd, path, .{ .follow_last = !o.NOFOLLOW })) {
+        const place = switch (walk.at(dirfd, path, how)) {
             .place => |place| place,
             .errno => |e| {
                 if (e != .NOENT or !o.CREAT) return .{ .errno = e };

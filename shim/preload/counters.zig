@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const early = @import("early.zig");
 
 pub const Op = enum {
     stat,
@@ -83,15 +84,15 @@ pub const Reason = enum {
     no_memory,
     ring_unavailable,
     changes,
-    /// Too few changes so far to be worth becoming a client of the ring.
-    first_changes,
+    /// Too few calls so far to be worth attaching the region.
+    first_calls,
 };
 
 const op_count = @typeInfo(Op).@"enum".fields.len;
 const reason_count = @typeInfo(Reason).@"enum".fields.len;
 
 const State = enum(u8) { unknown, off, on };
-var state: State = .unknown;
+var state: State linksection(early.section) = .unknown;
 var fast_counts: [op_count]u64 = @splat(0);
 var ring_counts: [op_count]u64 = @splat(0);
 var kernel_counts: [op_count][reason_count]u64 = @splat(@splat(0));

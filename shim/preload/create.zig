@@ -25,7 +25,7 @@ const permission_bits = 0o7777;
 pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
     for (0..permissions.rounds_max) |_| {
         var last: walk.Last = .{};
-        const place = switch (walk.beforeLast(dirfd, path, &last)) {
+        const place = switch (walk.beforeLast(dirfd, path, &last, .lasting)) {
             .place => |place| place,
             .errno => |e| return .{ .outcome = .{ .local = e } },
             .kernel => |reason| return .{ .outcome = .{ .kernel = reason } },

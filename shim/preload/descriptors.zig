@@ -17,6 +17,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
+const early = @import("early.zig");
 const kept = @import("kept.zig");
 const placeholder = @import("placeholder.zig");
 const private = @import("private.zig");
@@ -431,7 +432,7 @@ noinline fn materializeNumber(path: [*:0]const u8) void {
 
 // Being copied.
 
-var stopped = false;
+var stopped: bool linksection(early.section) = false;
 
 /// The process is about to be copied: nothing of ours is open, nor will be until `openGate`.
 pub fn closeGate() void {

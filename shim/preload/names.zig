@@ -26,7 +26,7 @@ const nul = "\x00";
 const Spot = struct { place: walk.Place, last: Last };
 
 fn find(dirfd: c_int, path: Path, spot: *Spot) ?Outcome {
-    spot.place = switch (walk.beforeLast(dirfd, path, &spot.last)) {
+    spot.place = switch (walk.beforeLast(dirfd, path, &spot.last, .change)) {
         .place => |place| place,
         .errno => |e| return .{ .local = e },
         .kernel => |reason| return .{ .kernel = reason },

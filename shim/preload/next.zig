@@ -2,6 +2,7 @@
 //! Looked up on first use, so that loading the library costs nothing.
 
 const std = @import("std");
+const early = @import("early.zig");
 
 pub const E = std.os.linux.E;
 
@@ -22,7 +23,7 @@ pub fn call(comptime name: [:0]const u8, comptime F: type) F {
     const Cache = struct {
         // The name makes each instance a cache of its own.
         const symbol = name;
-        var address: ?*const anyopaque = null;
+        var address: ?*const anyopaque linksection(early.section) = null;
     };
     const known = @atomicLoad(?*const anyopaque, &Cache.address, .monotonic);
     return @ptrCast(@alignCast(known orelse resolve(Cache.symbol, &Cache.address)));

@@ -9,6 +9,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
+const early = @import("early.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -20,7 +21,7 @@ pub const Start = union(enum) {
 };
 
 /// Paths may mean something else than when the region was attached, or looking at them is not allowed any more.
-var off = false;
+var off: bool linksection(early.section) = false;
 
 /// Everything is left to the kernel from now on, while what is open can still be found there.
 pub fn turnOff() void {
@@ -28,29 +29,32 @@ pub fn turnOff() void {
     descriptors.stop();
 }
 
-pub inline fn start(dirfd: c_int, path: [*:0]const u8) Start {
+pub inline fn start(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
     // No pointer, and nothing that may be looked at: the kernel says EFAULT.
     if (@intFromPtr(path) < layout.page_bytes) return .{ .kernel = .arguments };
     if (@atomicLoad(bool, &off, .monotonic)) return .{ .kernel = .not_attached };
-    return if (path[0] == '/') fromRoot(path) else fromDirectory(dirfd, path);
+    return if (path[0] == '/') fromRoot(path, cost) else fromDirectory(dirfd, path, cost);
 }
 
-fn fromRoot(path: [*:0]const u8) Start {
+fn fromRoot(path: [*:0]const u8, cost: region.Cost) Start {
     const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
     const rest = below(path, configuration.mount) orelse return .{ .kernel = .other_path };
+    if (region.view() == null and !region.isWorthIt(cost)) return .{ .kernel = .first_calls };
     return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
 }
 
 /// As `start` for an absolute path that a link on the mount leads to.
 pub fn fromLink(path: [*:0]const u8) Start {
-    return fromRoot(path);
+    return fromRoot(path, .look);
 }
 
-fn fromDirectory(dirfd: c_int, path: [*:0]const u8) Start {
+fn fromDirectory(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
     if (dirfd != system.at_fdcwd) {
         const ino = descriptors.inodeOf(dirfd) orelse return .{ .kernel = .other_descriptor };
         return .{ .inside = .{ .ino = ino, .rest = path } };
     }
+    // Whether it is about the mount would have to be asked first.
+    if (region.view() == null and !region.isWorthIt(cost)) return .{ .kernel = .first_calls };
     const at = workingDirectory();
     switch (at.kind) {
         .unknown, .elsewhere => return .{ .kernel = .other_path },
@@ -93,9 +97,9 @@ const WorkingDirectory = packed struct(u64) {
     value: u32,
 };
 
-var working_directory: u64 = 0;
+var working_directory: u64 linksection(early.section) = 0;
 /// Changes of the working directory: what was learnt before one does not count.
-var working_directory_changes: u32 = 0;
+var working_directory_changes: u32 linksection(early.section) = 0;
 
 inline fn workingDirectory() WorkingDirectory {
     const known: WorkingDirectory = @bitCast(@atomicLoad(u64, &working_directory, .acquire));

@@ -78,7 +78,6 @@ pub const Actor = struct {
 
     /// null: we are a client, and the daemon may be asked.
     pub fn register(who: Actor) ?Outcome {
-        if (clients.number() == 0 and !isWorthIt()) return .{ .kernel = .first_changes };
         return if (clients.get(who.v) == 0) .{ .kernel = .no_room } else null;
     }
 
@@ -92,14 +91,6 @@ pub const Actor = struct {
 };
 
 const write_and_search = 3;
-
-/// To become a client takes as long as some changes through the kernel: most programs that are started make one or none.
-const first_changes_count = 2;
-var first_changes: u32 = 0;
-
-fn isWorthIt() bool {
-    return @atomicRmw(u32, &first_changes, .Add, 1, .monotonic) >= first_changes_count;
-}
 
 pub fn isDirectory(file: *volatile layout.Inode) bool {
     return file.mode & walk.s_ifmt == walk.s_ifdir;

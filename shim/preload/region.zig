@@ -7,6 +7,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const early = @import("early.zig");
 const system = @import("system.zig");
 
 pub const View = struct {
@@ -86,10 +87,10 @@ pub inline fn unchanged(seq: *const volatile u32, value: u32) bool {
 }
 
 const State = enum(u8) { unattached, attaching, attached, failed };
-var state: State = .unattached;
+var state: State linksection(early.section) = .unattached;
 var the_view: View = undefined;
 var mount_bytes: [4096]u8 = undefined;
-var object_bytes: [256]u8 = undefined;
+var object_bytes: [256]u8 linksection(early.section) = undefined;
 
 const Configuration = struct {
     /// The mount's directory, absolute and canonical.
@@ -97,8 +98,8 @@ const Configuration = struct {
     object: [:0]const u8,
 };
 const ConfigurationState = enum(u8) { unread, reading, present, absent };
-var configuration_state: ConfigurationState = .unread;
-var the_configuration: Configuration = undefined;
+var configuration_state: ConfigurationState linksection(early.section) = .unread;
+var the_configuration: Configuration linksection(early.section) = undefined;
 
 pub fn view() ?*const View {
     return if (@atomicLoad(State, &state, .acquire) == .attached) &the_view else null;
@@ -107,6 +108,36 @@ pub fn view() ?*const View {
 /// Attaches on first use. null: not attached, and the kernel serves everything.
 pub inline fn attach() ?*const View {
     return view() orelse attachNow();
+}
+
+/// What a call costs through the kernel more than here, in microseconds: roughly, and more for what opens a descriptor, which is
+/// the kernel's as long as it is open.
+pub const Cost = enum(u32) {
+    look = 2,
+    open = 20,
+    change = 60,
+    /// Whatever comes after it is worth more.
+    lasting = attach_cost,
+};
+/// The same of attaching and becoming a client. Many programs make a few calls and end: they are not to pay for it. Others have
+/// then paid as much again as they had to (the ski-rental problem).
+const attach_cost = 160;
+
+var spent: u32 linksection(early.section) = 0;
+
+/// Whether it is time to attach; a call that is left to the kernel, because it is not, is counted. With BTFUSE_EAGER=1 it always is.
+pub fn isWorthIt(cost: Cost) bool {
+    const before = @atomicLoad(u32, &spent, .monotonic);
+    if (before >= attach_cost) return true;
+    const eager = if (before == 0) isEager() else false;
+    const now = before + if (eager) attach_cost else @intFromEnum(cost);
+    @atomicStore(u32, &spent, now, .monotonic);
+    return now >= attach_cost;
+}
+
+fn isEager() bool {
+    const value = getenv("BTFUSE_EAGER") orelse return false;
+    return value[0] == '1' and value[1] == 0;
 }
 
 /// Where the mount is, from the environment as it was when first asked: programs change their environment's memory.

@@ -34,6 +34,7 @@ pub const How = struct {
     follow_last: bool = true,
     /// AT_EMPTY_PATH: an empty path is the directory (or file) it starts from.
     allow_empty: bool = false,
+    cost: region.Cost = .look,
 };
 
 /// The last component of a path by which something is made, removed or renamed, and what has that name now.
@@ -72,12 +73,12 @@ pub noinline fn at(dirfd: c_int, path: [*:0]const u8, how: How) Answer {
 
 /// The directory of the path's last component, which may be searched; about the component, whatever it is, `last` says all.
 /// A link there is not followed, also not with slashes behind it.
-pub noinline fn beforeLast(dirfd: c_int, path: [*:0]const u8, last: *Last) Answer {
-    return resolve(dirfd, path, .{}, last);
+pub noinline fn beforeLast(dirfd: c_int, path: [*:0]const u8, last: *Last, cost: region.Cost) Answer {
+    return resolve(dirfd, path, .{ .cost = cost }, last);
 }
 
 inline fn resolve(dirfd: c_int, path: [*:0]const u8, how: How, last: ?*Last) Answer {
-    const start = switch (paths.start(dirfd, path)) {
+    const start = switch (paths.start(dirfd, path, how.cost)) {
         .inside => |inside| inside,
         .kernel => |reason| return .{ .kernel = reason },
     };

@@ -22,7 +22,7 @@ pub inline fn concern(v: *const region.View, place: walk.Place) bool {
 }
 
 fn mark(dirfd: c_int, path: Path, follow: bool) void {
-    const place = switch (walk.at(dirfd, path, .{ .follow_last = follow })) {
+    const place = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
         .place => |place| place,
         .errno, .kernel => return,
     };

@@ -20,7 +20,8 @@ A program that cannot (see 'btfuse doctor') works all the same, through the kern
 
   --mount DIR   the mount (default: the one that holds the working directory, else your only one)
 
-With BTFUSE_REPORT=1 in its environment each program says at its end what went which way.
+With BTFUSE_REPORT=1 in its environment each program says at its end what went which way. The first few
+calls of each program go through the kernel, as many programs make no more; with BTFUSE_EAGER=1 none do.
 Exit code 126: COMMAND cannot be executed; 127: it was not found; otherwise its own.
 
 Example: btfuse run --mount /mnt/scratch make -j4`;

@@ -193,8 +193,13 @@ function holdingProgram(m: MountPoint): { pid: number } & Disposable {
 }
 
 function isHeld(m: MountPoint, pid: number): boolean {
-  const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map((fd) =>
-    Deno.readLinkSync(`/proc/${pid}/fd/${fd.name}`)
-  );
-  return links.includes(`${m.dir}/held`);
+  // The program may be closing descriptors while it is looked at.
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].some((fd) => {
+    try {
+      return Deno.readLinkSync(`/proc/${pid}/fd/${fd.name}`) === `${m.dir}/held`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  });
 }

@@ -145,7 +145,7 @@ os.mkdir("new"); os.rmdir("new")`;
   assertEquals(stdout, "30\n30\n30\n30\n17\n");
   const counts = report(stderr);
   assertEquals(counts.mkdir?.reasons.mount_flags, 2);
-  assertEquals(counts.mkdir?.ring, 4);
+  assertEquals(counts.mkdir?.ring, 6);
 });
 
 Deno.test({

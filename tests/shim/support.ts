@@ -22,6 +22,7 @@ export function preloaded(m: BtfuseMount): Record<string, string> {
 export function quietlyPreloaded(m: BtfuseMount): Record<string, string> {
   return {
     LD_PRELOAD: library,
+    BTFUSE_EAGER: "1",
     BTFUSE_MOUNT: m.dir,
     BTFUSE_OBJECT: m.object.replace("/dev/shm", ""),
   };
