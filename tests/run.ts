@@ -105,7 +105,7 @@ if (Deno.args.length > 0) {
 } else {
   record("ok", (await deno(["task", "ok"], 3 * MINUTE_MS)).ok);
   record("deno test --allow-ffi", (await deno(["test", "--allow-ffi"], 3 * MINUTE_MS)).ok);
-  await runTests(["-A"], 15 * MINUTE_MS);
+  await runTests(["-A"], 16 * MINUTE_MS);
 }
 const left = await tracesLeft(before);
 for (const trace of left) console.error(`left behind: ${trace}`);

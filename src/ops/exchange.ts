@@ -38,6 +38,7 @@ import {
   OUT_BODY_BYTES,
   REQUEST_BYTES_MAX,
 } from "./protocol.ts";
+import { Raced } from "./raced.ts";
 
 export type Operation = (x: Exchange) => number;
 
@@ -73,6 +74,7 @@ export class Exchange {
   readonly validSeconds: number;
   /** Set by READ: the reply's data is what `fs.data.segments` says. */
   hasSegments = false;
+  readonly raced = new Raced();
 
   constructor(readonly fs: FileSystem, readonly cache: CacheMode) {
     this.validSeconds = cache === "auto" ? FOREVER_SECONDS : 0;
@@ -83,6 +85,10 @@ export class Exchange {
   }
   get uid(): number {
     return this.requestWords[IN_UID];
+  }
+  /** The calling thread. */
+  get thread(): number {
+    return this.requestWords[IN_PID];
   }
   get gid(): number {
     return this.requestWords[IN_GID];
@@ -99,7 +105,7 @@ export class Exchange {
   }
   /** Whether the caller belongs to this group. */
   isMember(gid: number): boolean {
-    return this.gid === gid || supplementaryGroups(this.requestWords[IN_PID]).includes(gid);
+    return this.gid === gid || supplementaryGroups(this.thread).includes(gid);
   }
   /** Where the request ends, in bytes. */
   get end(): number {

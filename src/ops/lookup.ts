@@ -38,7 +38,10 @@ export function lookup(x: Exchange): number {
   }
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
   const slot = fs.names.find(nodeid, request, IN_BODY_BYTES, length);
-  if (slot !== 0) return x.entryReply(fs.names.get(slot, DENTRY_INO));
+  if (slot !== 0) {
+    x.raced.found(x.thread);
+    return x.entryReply(fs.names.get(slot, DENTRY_INO));
+  }
   const hidden = hiddenInode(x, length);
   if (hidden !== 0) return hiddenReply(x, hidden);
   return x.cache === "auto" ? x.negativeEntryReply(length) : -ENOENT;

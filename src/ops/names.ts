@@ -1,6 +1,6 @@
 /** What makes, moves and removes names: MKNOD MKDIR CREATE TMPFILE SYMLINK LINK UNLINK RMDIR RENAME RENAME2, and READLINK. */
-import { EINVAL, ENOSYS } from "../core/errno.ts";
-import { S_IFDIR, S_IFLNK, S_IFMT } from "../core/inode_table.ts";
+import { EEXIST, EINVAL, ENOSYS } from "../core/errno.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../core/inode_table.ts";
 import type { Exchange } from "./exchange.ts";
 import { openFlags } from "./files.ts";
 import {
@@ -14,13 +14,13 @@ import {
 /** A new inode with a name; `nameAt` is the name's byte within the request's body. */
 function make(x: Exchange, nameAt: number, mode: number, umask: number, rdev: number): number {
   const start = IN_BODY_BYTES + nameAt;
-  return x.fs.makeNode(x.nodeid, x.request, start, x.nameLength(start), {
-    mode,
-    umask,
-    rdev,
-    uid: x.uid,
-    gid: x.gid,
-  });
+  const length = x.nameLength(start);
+  const owner = { uid: x.uid, gid: x.gid };
+  const ino = x.fs.makeNode(x.nodeid, x.request, start, length, { mode, umask, rdev, ...owner });
+  const isRaced = ino === -EEXIST && (mode & S_IFMT) === S_IFREG;
+  return isRaced
+    ? x.raced.exists(x.thread, x.nodeid, x.request.subarray(start, start + length))
+    : ino;
 }
 
 export function mknod(x: Exchange): number {

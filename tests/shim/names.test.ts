@@ -72,6 +72,19 @@ for (const [user, prefix] of Object.entries(users)) {
   });
 }
 
+shimTest(
+  "who makes a file while somebody else makes it opens it, or with O_EXCL does not",
+  async (m) => {
+    const { stdout, stderr } = await runOk(
+      [python, `${here}race.py`, m.dir, m.scratch, "1000"],
+      { env: preloaded(m), timeoutMs: 90_000 },
+    );
+    const [inside = 0, outside = 0] = stdout.split(" ").map(Number);
+    assertGreater(inside * outside, 0, "only one door ever won, which is no race");
+    assertGreater(report(stderr)["open"]?.fast ?? 0, 0, stderr);
+  },
+);
+
 shimTest("what is watched is told of all changes, as on tmpfs", async (m) => {
   await using tmpfs = await mountTmpfs();
   const command = [python, `${here}watch.py`];
