@@ -127,7 +127,7 @@ pub const Superblock = extern struct {
     /// The ring worker sleeps, or is about to.
     ring_sleeping: u32,
     /// The processor on which the worker was when it last woke up, times 2: where it is awake, or is to be woken, most likely; or
-    /// ring_processor_leaves.
+    /// worker_leaves.
     ring_processor: u32,
     reserved_line_3: [13]u32,
     /// A bit for each ring slot that is ready.
@@ -385,9 +385,9 @@ pub const ring_unhide = 17;
 
 /// A request of a client and its reply.
 /// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.
-pub const ring_processor_leaves: u32 = 0xffff_ffff;
+pub const worker_leaves: u32 = 0xffff_ffff;
 /// In `waiting`: the client sleeps until the state changes.
-pub const ring_waiting_asleep: u32 = 1;
+pub const client_sleeps: u32 = 1;
 
 pub const RingSlot = extern struct {
     /// A futex word.
@@ -396,7 +396,7 @@ pub const RingSlot = extern struct {
     operation: u32,
     /// 0 or more, or a negative errno.
     result: i32,
-    /// The processor on which the client was when it made the request, times 2, and ring_waiting_asleep.
+    /// The processor on which the client was when it made the request, times 2, and client_sleeps.
     waiting: u32,
     bytes_length: u32,
     /// With the state in one cache line, as the first arguments are in the next one.

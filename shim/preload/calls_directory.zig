@@ -71,7 +71,7 @@ fn opendir(path: Path) callconv(.c) ?*anyopaque {
             _ = next.fail(e);
             return null;
         },
-        .kernel, .made => |reason| {
+        .kernel => |reason| {
             counters.kernel(.directory, reason);
             descriptors.materializeNamed(path);
             kept.drop();

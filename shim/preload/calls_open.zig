@@ -45,8 +45,6 @@ const Opened = union(enum) {
     fd: c_int,
     errno: E,
     kernel: counters.Reason,
-    /// The kernel is to open what was just made.
-    made: counters.Reason,
 };
 
 /// open(2).
@@ -169,6 +167,7 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
 
 /// open(2) with O_CREAT of a name that is not there, as far as is known.
 fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
+    if (descriptors.areStopped()) return .{ .kernel = .materialized };
     // First, so that nothing is made for a process that can open no more.
     const fd = descriptors.reserve(o.CLOEXEC);
     if (fd < 0) return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
@@ -189,14 +188,23 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     };
     const v = region.view().?;
     const place: walk.Place = .{ .ino = made.ino, .generation = made.generation, .parent = made.parent, .dentry = made.dentry, .namespace_seq = 0 };
-    switch (descriptors.claim(v, whatOf(place, o), true)) {
+    const has_count = switch (descriptors.claim(v, whatOf(place, o), true)) {
         .claim => |claim| return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) },
-        .no_room => create.uncount(made),
+        .no_room => true,
         // Which has given the count back.
-        .gate_closed => {},
-    }
-    descriptors.unreserve(fd, o.CLOEXEC);
-    return .{ .made = .materialized };
+        .gate_closed => false,
+    };
+    defer if (has_count) create.uncount(made);
+    return openReal(v, fd, whatOf(place, o), o.CLOEXEC);
+}
+
+/// The kernel's own descriptor of what was just made, whose mode may be one with which nobody could open it; in place of a reserved one.
+fn openReal(v: *const region.View, reserved: c_int, what: reopen.What, close_on_exec: bool) Opened {
+    _ = linux.syscall1(.close, system.word(reserved));
+    const fd = reopen.open(v, what);
+    if (fd < 0) return .{ .errno = @enumFromInt(-fd) };
+    if (!close_on_exec) _ = linux.fcntl(fd, linux.F.SETFD, 0);
+    return .{ .fd = fd };
 }
 
 /// open(2): O_NOATIME is for the owner, and for who may act as one.
@@ -205,31 +213,21 @@ fn mayLeaveAtime(v: *const region.View, uid: u32) bool {
     return own.uid == uid or own.effective.owner;
 }
 
-const Served = union(enum) {
-    result: c_int,
-    /// The kernel's, with these flags.
-    left: c_int,
-};
-
-fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) Served {
+/// Null: the kernel's.
+fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) ?c_int {
     const reason = switch (openAt(dirfd, path, flags, mode)) {
         .fd => |fd| {
             counters.fast(.open);
-            return .{ .result = fd };
+            return fd;
         },
         .errno => |e| {
             counters.fast(.open);
-            return .{ .result = next.fail(e) };
+            return next.fail(e);
         },
         .kernel => |reason| reason,
-        .made => |reason| {
-            left(dirfd, path, reason);
-            const making: u32 = @bitCast(linux.O{ .CREAT = true, .EXCL = true, .TRUNC = true });
-            return .{ .left = flags & ~@as(c_int, @bitCast(making)) };
-        },
     };
     left(dirfd, path, reason);
-    return .{ .left = flags };
+    return null;
 }
 
 fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
@@ -242,29 +240,21 @@ fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
 fn Open(comptime name: [:0]const u8) type {
     return struct {
         fn call(path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
-            return switch (served(system.at_fdcwd, path, flags, mode)) {
-                .result => |result| result,
-                .left => |now| next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int)(path, now, mode),
-            };
+            return served(system.at_fdcwd, path, flags, mode) orelse
+                next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int)(path, flags, mode);
         }
         fn callAt(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
-            return switch (served(dirfd, path, flags, mode)) {
-                .result => |result| result,
-                .left => |now| next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int)(dirfd, path, now, mode),
-            };
+            return served(dirfd, path, flags, mode) orelse
+                next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int)(dirfd, path, flags, mode);
         }
         /// Without O_CREAT: compiled with _FORTIFY_SOURCE.
         fn callChecked(path: Path, flags: c_int) callconv(.c) c_int {
-            return switch (served(system.at_fdcwd, path, flags, 0)) {
-                .result => |result| result,
-                .left => |now| next.call(name, *const fn (Path, c_int) callconv(.c) c_int)(path, now),
-            };
+            return served(system.at_fdcwd, path, flags, 0) orelse
+                next.call(name, *const fn (Path, c_int) callconv(.c) c_int)(path, flags);
         }
         fn callAtChecked(dirfd: c_int, path: Path, flags: c_int) callconv(.c) c_int {
-            return switch (served(dirfd, path, flags, 0)) {
-                .result => |result| result,
-                .left => |now| next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int)(dirfd, path, now),
-            };
+            return served(dirfd, path, flags, 0) orelse
+                next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int)(dirfd, path, flags);
         }
     };
 }

@@ -434,6 +434,11 @@ noinline fn materializeNumber(path: [*:0]const u8) void {
 
 var stopped: bool linksection(early.section) = false;
 
+/// Everything is left to the kernel.
+pub fn areStopped() bool {
+    return @atomicLoad(bool, &stopped, .monotonic);
+}
+
 /// The process is about to be copied: nothing of ours is open, nor will be until `openGate`.
 pub fn closeGate() void {
     _ = @atomicRmw(u32, &memory.closed_gates, .Add, 1, .seq_cst);

@@ -112,7 +112,7 @@ fn ring(v: *const region.View, slot: *layout.RingSlot) void {
 fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
     const processor = ownProcessor();
     const of_worker = @atomicLoad(u32, &v.super.ring_processor, .monotonic);
-    if (of_worker == layout.ring_processor_leaves) {
+    if (of_worker == layout.worker_leaves) {
         // It needs this processor to leave it. Woken by the worker there, we would be sent after it: so do not sleep.
         for (0..yields_max) |_| {
             if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
@@ -125,7 +125,7 @@ fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
             std.atomic.spinLoopHint();
         }
     }
-    @atomicStore(u32, &slot.waiting, processor | layout.ring_waiting_asleep, .seq_cst);
+    @atomicStore(u32, &slot.waiting, processor | layout.client_sleeps, .seq_cst);
     var checks: u32 = 0;
     while (checks < checks_max) {
         if (@atomicLoad(u32, &slot.state, .seq_cst) == layout.ring_done) return true;

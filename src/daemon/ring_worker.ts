@@ -11,14 +11,13 @@ import { CLOCK_RING } from "../core/inode_table.ts";
 import { RingRequest } from "../ops/ring_request.ts";
 import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
 import {
+  CLIENT_SLEEPS,
   PAGE_BYTES,
   RING_DONE,
-  RING_PROCESSOR_LEAVES,
   RING_READY,
   RING_SLOT_COUNT,
   RING_STATE,
   RING_WAITING,
-  RING_WAITING_ASLEEP,
   RING_WORDS,
   SUPER_ENDED,
   SUPER_READ_INDEX,
@@ -26,6 +25,7 @@ import {
   SUPER_RING_READY,
   SUPER_RING_SLEEPING,
   SUPER_WRITE_INDEX,
+  WORKER_LEAVES,
 } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
@@ -174,10 +174,10 @@ class RingWorker {
     this.#request.answer(slot, result);
     Atomics.store(this.#ring, state, RING_DONE);
     const waiting = Atomics.load(this.#ring, slot * RING_WORDS + RING_WAITING);
-    const isNear = (waiting & ~RING_WAITING_ASLEEP) === this.#processor;
+    const isNear = (waiting & ~CLIENT_SLEEPS) === this.#processor;
     const leaves = isNear && this.#isTimeToLeave();
-    if (leaves) Atomics.store(this.#superblock, SUPER_RING_PROCESSOR, RING_PROCESSOR_LEAVES);
-    if ((waiting & RING_WAITING_ASLEEP) !== 0) {
+    if (leaves) Atomics.store(this.#superblock, SUPER_RING_PROCESSOR, WORKER_LEAVES);
+    if ((waiting & CLIENT_SLEEPS) !== 0) {
       native().bt_futex_wake(this.#ringAddress + BigInt(state * 4), 1);
     }
     if (leaves) {

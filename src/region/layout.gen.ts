@@ -67,8 +67,8 @@ export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
 export const RING_UNHIDE = 17;
 export const KERNEL_USES_MAP = 1;
-export const RING_WAITING_ASLEEP = 1;
-export const RING_PROCESSOR_LEAVES = 4294967295;
+export const CLIENT_SLEEPS = 1;
+export const WORKER_LEAVES = 4294967295;
 
 export const CLIENT_WORDS = 144;
 export const CLIENT_STATE = 0;

@@ -85,6 +85,18 @@ shimTest(
   },
 );
 
+shimTest(
+  "names that the kernel knows not to exist are there as soon as the library makes them",
+  async (m) => {
+    const { stdout, stderr } = await runOk(
+      [python, `${here}negative_names.py`, m.dir, String(Date.now()), "3000"],
+      { env: preloaded(m) },
+    );
+    assertGreater(Number(stdout), 1000);
+    assertGreater(report(stderr)["open"]?.fast ?? 0, 100, stderr);
+  },
+);
+
 shimTest("what is watched is told of all changes, as on tmpfs", async (m) => {
   await using tmpfs = await mountTmpfs();
   const command = [python, `${here}watch.py`];

@@ -1,6 +1,13 @@
 /** Shells and their children under the preloaded library: redirections, shared offsets, programs that are started. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
-import { type BtfuseMount, describeFailure, mountBtfuse, run, runOk } from "../support/mounts.ts";
+import {
+  type BtfuseMount,
+  describeFailure,
+  mountBtfuse,
+  mountTmpfs,
+  run,
+  runOk,
+} from "../support/mounts.ts";
 import { canPreload, type Counts, preloaded, report } from "./support.ts";
 
 const python = "/usr/bin/python3";
@@ -154,4 +161,22 @@ os.kill(os.getpid(), signal.SIGKILL)
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   assert(await used() < 4096, "the dead process's file still takes space");
+});
+
+Deno.test({
+  name: "shim: what its owner has open stays open, whatever its mode is and whatever becomes of it",
+  ignore: !canPreload || Deno.uid() !== 0,
+  async fn() {
+    const uid = 65534;
+    const command = [python, new URL("reopen.py", import.meta.url).pathname];
+    await using tmpfs = await mountTmpfs();
+    await runOk(["chown", String(uid), tmpfs.dir]);
+    const expected = await runOk([...command, tmpfs.dir], { uid });
+    for (const cache of ["auto", "none"] as const) {
+      await using m = await mountBtfuse({ size: "64M", uid, cache });
+      const actual = await runOk([...command, m.dir], { uid, env: preloaded(m) });
+      assertEquals(actual.stdout.split("\n"), expected.stdout.split("\n"));
+      assertGreater(report(actual.stderr)["open"]?.fast ?? 0, 48, actual.stderr);
+    }
+  },
 });
