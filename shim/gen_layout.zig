@@ -20,8 +20,8 @@ const constants = .{
     "ring_invalidate",       "ring_make",             "ring_symlink",            "ring_link",
     "ring_remove",           "ring_rename",           "ring_setattr",            "ring_prepare",
     "ring_fallocate",        "ring_copy",             "ring_setxattr",           "ring_removexattr",
-    "ring_tmpfile",          "ring_unhide",           "kernel_uses_map",         "client_sleeps",
-    "worker_leaves",
+    "ring_tmpfile",          "ring_unhide",           "kernel_uses_map",         "kernel_uses_append",
+    "client_sleeps",         "worker_leaves",
 };
 
 fn upper(comptime name: []const u8) [name.len]u8 {

@@ -215,10 +215,8 @@ pub const Inode = extern struct {
     lookup_count: u64,
     /// How far the holder of `extend_lock` is about to write, for a signal handler in its thread; 0 = not behind the end.
     extend_end: u64,
-    /// A regular file: until when, in nanoseconds since 1970, clients do not append, because the rest of what the kernel appends may be on its
-    /// way; 0 = they may.
-    append_hold: u64,
-    reserved: [2]u32,
+    /// A directory: by the hash of their names, names of which the kernel was told that they do not exist (src/ops/kernel_notices.ts).
+    negative_names: [negative_names_words]u32,
 
     // Regular files: block map. Short symbolic link targets use the same bytes.
     map_height: u32,
@@ -241,6 +239,10 @@ pub const kernel_uses_map: u32 = 1;
 /// about what has its name there.
 pub const kernel_uses_watch: u32 = 2;
 
+/// The kernel appends to the file (O_APPEND), at times by two requests for one write(2), between which only it can keep others away: so it
+/// appends for clients, too.
+pub const kernel_uses_append: u32 = 4;
+
 /// In `extend_lock`.
 pub const extend_daemon: u32 = 0xffff_ffff;
 
@@ -254,8 +256,6 @@ pub const inode_flag_linkable: u32 = 16;
 /// Bytes of a symbolic link's target kept in the inode (map_height … direct).
 pub const target_inline_bytes = 56;
 
-/// A directory has, in place of `append_hold` and what follows it, by the hash of their names, names of which the kernel was told that they do
-/// not exist (src/ops/kernel_notices.ts).
 pub const negative_names_words = 4;
 
 pub const slot_kind_free = 0;
@@ -421,7 +421,6 @@ comptime {
     std.debug.assert(@sizeOf(Inode) == 256);
     std.debug.assert(@offsetOf(Inode, "extend_lock") % 8 == 0 and @offsetOf(Inode, "extend_thread") == @offsetOf(Inode, "extend_lock") + 4);
     std.debug.assert(@offsetOf(Inode, "atime") == 64);
-    std.debug.assert(@offsetOf(Inode, "append_hold") + 4 * negative_names_words == @offsetOf(Inode, "map_height"));
     for (.{ "namespace_seq", "ended", "write_index", "ring_ready", "read_index", "sending_ino", "clocks" }) |field| {
         std.debug.assert(@offsetOf(Superblock, field) % 64 == 0);
     }

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const layout = @import("layout");
 const access_time = @import("access_time.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
@@ -23,7 +24,7 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
         if (o.description.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);
-        if (o.inode().kernel_uses != 0) return aside(fd, .read, .mapped);
+        if (o.inode().kernel_uses & reads_elsewhere != 0) return aside(fd, .read, .mapped);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
         for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < address_min) return aside(fd, .read, .arguments);
         const bytes = if (offset) |given|
@@ -43,6 +44,8 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
 }
 
 const write_only = 1;
+/// What the kernel may have newer bytes of, or tells watchers of.
+pub const reads_elsewhere = layout.kernel_uses_map | layout.kernel_uses_watch;
 
 /// EINVAL by readv(2) and writev(2) when it does not fit.
 pub fn totalOf(parts: anytype) ?usize {

@@ -77,6 +77,8 @@ pub const Reason = enum {
     materialized,
     /// It has mapped the file for writing.
     mapped,
+    /// Others append to it through the kernel.
+    appended,
     /// Somebody watches it, and what happens to it is told by the kernel.
     watched,
     /// No descriptor, description or client record was free.

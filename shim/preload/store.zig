@@ -49,7 +49,8 @@ pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
 
 /// Bytes that clients leave to the kernel: those of files that it has mapped, or from which a write takes privileges (write(2)).
 pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
-    if (inode.kernel_uses != 0) return if (watches.isWatched(inode)) .watched else .mapped;
+    if (watches.isWatched(inode)) return .watched;
+    if (inode.kernel_uses & layout.kernel_uses_map != 0) return .mapped;
     if (inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0) return .special_file;
     return if (region.ended(v)) .not_attached else null;
 }
@@ -68,10 +69,9 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
     var wanted = total;
     for (0..rounds_max) |_| {
         const hold = lock(o.v, inode, o.ino()) orelse return .{ .kernel = .busy };
-        if (offset == at_end and isHeld(o.v, inode)) {
+        if (offset == at_end and inode.kernel_uses & layout.kernel_uses_append != 0) {
             hold.release();
-            nap();
-            continue;
+            return .{ .kernel = .appended };
         }
         const size = data.sizeOf(inode);
         const start = if (offset == at_end) @max(size, inode.extend_end) else offset;
@@ -101,17 +101,6 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
         wanted = ready;
     }
     return .{ .kernel = .busy };
-}
-
-/// The kernel is in the middle of appending.
-inline fn isHeld(v: *const View, inode: *volatile Inode) bool {
-    const until = @atomicLoad(u64, @as(*u64, @volatileCast(&inode.append_hold)), .monotonic);
-    return until != 0 and clock.now(v) < until;
-}
-
-fn nap() void {
-    const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
-    _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
 }
 
 /// How many of these bytes have blocks, from the first on.
@@ -261,7 +250,8 @@ noinline fn lockLater(v: *const View, word: *u64, own: u64) bool {
         } else if (i < spins_max + yields_max) {
             _ = linux.syscall0(.sched_yield);
         } else {
-            nap();
+            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
+            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
             if (i % sleeps_until_look == 0) takeFromDead(v, word);
         }
     }

@@ -7,7 +7,6 @@
  */
 import type { Region } from "../region/region.ts";
 import {
-  INODE_APPEND_HOLD,
   INODE_FLAG_ACL_DEFAULT,
   INODE_FLAG_LINKABLE,
   INODE_FLAG_ORPHAN,
@@ -16,6 +15,7 @@ import {
   INODE_KERNEL_HOLDS,
   INODE_KERNEL_USES,
   INODE_MAP_HEIGHT,
+  INODE_NEGATIVE_NAMES,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
   INODE_OPEN_COUNT,
@@ -267,7 +267,7 @@ export class FileSystem {
       this.inodes.set(ino, INODE_KERNEL_HOLDS, 0);
       this.inodes.set(ino, INODE_KERNEL_USES, 0);
       // Also a directory's negative names.
-      const at = ino * INODE_WORDS + INODE_APPEND_HOLD;
+      const at = ino * INODE_WORDS + INODE_NEGATIVE_NAMES;
       this.inodes.words.fill(0, at, at + NEGATIVE_NAMES_WORDS);
     }
     this.releaseIfUnused(ino);

@@ -8,7 +8,6 @@
  */
 import type { Region } from "../region/region.ts";
 import {
-  INODE_APPEND_HOLD,
   INODE_ATIME,
   INODE_ATIME_NSEC,
   INODE_BTIME,
@@ -258,16 +257,6 @@ export class InodeTable {
   /** Open file descriptions of clients; clients change it without a lock. */
   openCount(ino: number): number {
     return Atomics.load(this.words, ino * INODE_WORDS + INODE_OPEN_COUNT);
-  }
-
-  /** Clients do not append to the file for so long, or may again (0). */
-  holdAppends(ino: number, nanoseconds: number): void {
-    const at = ino * INODE_WORDS + INODE_APPEND_HOLD;
-    if (nanoseconds === 0 && this.words[at] === 0 && this.words[at + 1] === 0) return;
-    const [low, high, rest] = this.clock;
-    const now = (BigInt(low) + (BigInt(high) << 32n)) * NANOSECONDS + BigInt(rest);
-    const until = nanoseconds === 0 ? 0n : now + BigInt(nanoseconds);
-    Atomics.store(this.#wideWords, at / 2, until);
   }
 
   /** The kernel does this with the inode (KERNEL_USES_*), and clients leave it alone. */

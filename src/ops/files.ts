@@ -3,9 +3,9 @@ import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
 import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
 import {
-  BLOCK_BYTES,
   KERNEL_HOLDS_DATA,
   KERNEL_HOLDS_END,
+  KERNEL_USES_APPEND,
   KERNEL_USES_MAP,
 } from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
@@ -22,8 +22,6 @@ import {
   WRITE_KILL_SUIDGID,
 } from "./protocol.ts";
 
-/** How long the rest of a write is waited for; as long as a busy processor may keep its program from going on. */
-const HOLD_NANOSECONDS = 100_000_000;
 /** Of open(2)'s flags, which come with WRITE. */
 const O_APPEND = 0o2000;
 /** One COPY_FILE_RANGE copies at most this much, so that others are served in between. */
@@ -74,7 +72,8 @@ export function write(x: Exchange): number {
   if (x.body(5) & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
-  if (appends) fs.inodes.holdAppends(nodeid, mayGoOn(x.body64(2), bytes) ? HOLD_NANOSECONDS : 0);
+  // Said before the lock is taken under which clients append.
+  if (appends) fs.inodes.kernelUses(nodeid, KERNEL_USES_APPEND);
   const offset = appends ? AT_END : x.body64(2);
   const written = fs.data.write(nodeid, offset, x.request, WRITE_DATA_BYTES, bytes);
   if (appends && fs.data.writtenAt !== x.body64(2)) misplaced(x);
@@ -86,14 +85,6 @@ export function write(x: Exchange): number {
   x.replyWords[OUT_BODY] = written;
   x.replyWords[OUT_BODY + 1] = 0;
   return 8;
-}
-
-/**
- * Whether the kernel may be about to send the rest of one write(2): it ends a request with a page of which it does not have the
- * beginning. What it appends is to stay together.
- */
-function mayGoOn(offset: number, bytes: number): boolean {
-  return offset % BLOCK_BYTES !== 0 && (offset + bytes) % BLOCK_BYTES === 0;
 }
 
 /**

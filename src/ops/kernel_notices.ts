@@ -7,8 +7,8 @@
  * forgotten by the kernel when the messages are sent; a reply that tells it anew sets the bit again.
  */
 import {
-  INODE_APPEND_HOLD,
   INODE_KERNEL_HOLDS,
+  INODE_NEGATIVE_NAMES,
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
   KERNEL_HOLDS_DATA,
@@ -43,7 +43,7 @@ export function noteNegativeName(
   length: number,
 ): void {
   const bit = negativeBit(fs, parent, name, start, length);
-  fs.region.inodes[parent * INODE_WORDS + INODE_APPEND_HOLD + (bit >>> 5)] |= 1 << (bit & 31);
+  fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)] |= 1 << (bit & 31);
 }
 
 /** Whether the kernel may have been told so. */
@@ -55,7 +55,7 @@ function mayBeNegative(
   length: number,
 ): boolean {
   const bit = negativeBit(fs, parent, name, start, length);
-  const word = fs.region.inodes[parent * INODE_WORDS + INODE_APPEND_HOLD + (bit >>> 5)];
+  const word = fs.region.inodes[parent * INODE_WORDS + INODE_NEGATIVE_NAMES + (bit >>> 5)];
   return (word >>> (bit & 31) & 1) !== 0;
 }
 

@@ -2,8 +2,8 @@
 
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0x1def70f;
-export const LAYOUT_HASH_HI = 0x8ba61720;
+export const LAYOUT_HASH_LO = 0xbcf39fba;
+export const LAYOUT_HASH_HI = 0xd7fb0f13;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
 export const ROOT_INO = 1;
@@ -67,6 +67,7 @@ export const RING_REMOVEXATTR = 15;
 export const RING_TMPFILE = 16;
 export const RING_UNHIDE = 17;
 export const KERNEL_USES_MAP = 1;
+export const KERNEL_USES_APPEND = 4;
 export const CLIENT_SLEEPS = 1;
 export const WORKER_LEAVES = 4294967295;
 
@@ -193,7 +194,7 @@ export const INODE_TARGET_SLOT = 40;
 export const INODE_TAIL_DIRTY = 41;
 export const INODE_LOOKUP_COUNT = 42;
 export const INODE_EXTEND_END = 44;
-export const INODE_APPEND_HOLD = 46;
+export const INODE_NEGATIVE_NAMES = 46;
 export const INODE_MAP_HEIGHT = 50;
 export const INODE_MAP_ROOT = 51;
 export const INODE_DIRECT = 52;

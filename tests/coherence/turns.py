@@ -45,10 +45,13 @@ def play(kind, count, seed, side, receive, send, canary):
     game = KINDS[kind](rng)
     if side == 0:
         game.prepare()
+        game.begin()
         os.write(send, MESSAGE.pack(0))
+        receive_message(receive)
     else:
         receive_message(receive)
-    game.begin()
+        game.begin()
+        os.write(send, MESSAGE.pack(0))
     for turn in range(count):
         step = game.plan()
         skipped = canary and (turn + seed) % CANARY_TURNS == CANARY_TURNS - 1

@@ -49,8 +49,15 @@ def records(log, pending):
             continue
         end = next((end for each in pending for end in part_ends(log, at, record(*each))), None)
         if end is None:
-            raise ValueError(f"the log's record at {at} of {len(log)} is damaged: {bytes(log[at : at + 32]).hex()}")
+            raise ValueError(f"the log's record at {at} of {len(log)} is damaged: {damage(log, at, record(writer, sequence, min(length, SIZE_MAX)))}")
         at = end
+
+
+def damage(log, at, whole):
+    """What was written there, and what is there from the first byte on that differs."""
+    same = next((i for i, byte in enumerate(whole) if log[at + i : at + i + 1] != bytes([byte])), len(whole))
+    there = bytes(log[at + same : at + same + 48]).hex()
+    return f"{len(whole)} bytes, {whole[:16].hex()}; from byte {same} on {there}"
 
 
 def part_ends(log, at, whole):

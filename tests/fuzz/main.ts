@@ -53,7 +53,11 @@ async function main(): Promise<number> {
   const targetDir = targetMount?.dir ?? dir ?? "";
   const doors = [
     [],
-    ...(values.door ?? []).map((command) => command.replaceAll("{}", targetDir).split(" ")),
+    ...(values.door ?? []).map((command) => {
+      const [program = "", ...args] = command.replaceAll("{}", targetDir).split(" ");
+      // The agents work elsewhere.
+      return [program.includes("/") ? Deno.realPathSync(program) : program, ...args];
+    }),
   ];
   const oracle = stack.use(
     await Side.start({ name: "tmpfs", dir: oracleMount.dir, doors: doors.map(() => []) }),
