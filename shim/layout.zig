@@ -230,7 +230,8 @@ pub const kernel_holds_attributes: u32 = 1;
 pub const kernel_holds_data: u32 = 2;
 /// A directory: the kernel was told its listing.
 pub const kernel_holds_listing: u32 = 4;
-/// The kernel appends to the file where it believes its end to be: it is told each time the file grows. Stays until it forgets the file.
+/// A regular file: the kernel knows it, and asks nobody where it ends when it appends, copies or maps (i_size): it is told each time
+/// the file grows. Stays until it forgets the file.
 pub const kernel_holds_end: u32 = 8;
 
 /// The kernel has, or may have, mapped the file for writing, so that its pages may be newer than the blocks.

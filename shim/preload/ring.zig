@@ -24,9 +24,9 @@ pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
     return request(v, layout.ring_accessed, &.{ ino, generation }) == 0;
 }
 
-/// Bytes were stored that the kernel may hold: it holds them no more afterwards.
-pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32) void {
-    _ = request(v, layout.ring_invalidate, &.{ ino, generation, 0, std.math.maxInt(u32) });
+/// Bytes were stored that the kernel may hold, or `grew`, the file has become longer than it knows: it holds and believes them no more.
+pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32, grew: bool) void {
+    _ = request(v, layout.ring_invalidate, &.{ ino, generation, @intFromBool(grew) });
 }
 
 /// Makes room for bytes of a file: for how many, or a negative errno; null when the daemon cannot be asked. What a write takes from a

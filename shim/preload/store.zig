@@ -32,8 +32,8 @@ pub const Part = extern struct { base: [*]const u8, len: usize };
 /// `kernel`: nothing was stored, and the kernel is to do it.
 pub const Stored = union(enum) { bytes: Span, errno: E, kernel: counters.Reason };
 
-/// What was stored: where it starts, and how much.
-pub const Span = struct { offset: u64, length: usize };
+/// What was stored: where it starts, how much, and whether the file is longer now.
+pub const Span = struct { offset: u64, length: usize, grew: bool };
 
 /// At the end of the file, wherever that is (O_APPEND).
 pub const at_end: u64 = std.math.maxInt(u64);
@@ -43,7 +43,7 @@ pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
     const inode = o.inode();
     if (why(o.v, inode)) |reason| return .{ .kernel = reason };
     const stored = locked(o, inode, parts, total, offset);
-    if (stored == .bytes) told(o, inode);
+    if (stored == .bytes) told(o, inode, stored.bytes.grew);
     return stored;
 }
 
@@ -57,9 +57,11 @@ pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
 
 /// The kernel must forget what it holds, before the write is acknowledged: it says what it holds before it reads it, and here
 /// it was stored before (`clock.written` is the barrier), so that one of both sees the other.
-inline fn told(o: Open, inode: *volatile Inode) void {
+inline fn told(o: Open, inode: *volatile Inode, grew: bool) void {
     clock.written(o.v, inode);
-    if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) != 0) ring.invalidate(o.v, o.ino(), o.description.generation);
+    const held = @atomicLoad(u32, &inode.kernel_holds, .seq_cst);
+    const concerned = if (grew) held else held & ~layout.kernel_holds_end;
+    if (concerned != 0) ring.invalidate(o.v, o.ino(), o.description.generation, grew);
 }
 
 /// Rounds of asking for room, each for up to a mebibyte, after which the kernel is asked.
@@ -88,7 +90,7 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
         if (ready == wanted and (end <= size or inode.tail_dirty == 0 or hold.isNested())) {
             write(o.v, inode, parts, start, wanted, size, hold);
             hold.release();
-            return .{ .bytes = .{ .offset = start, .length = wanted } };
+            return .{ .bytes = .{ .offset = start, .length = wanted, .grew = end > size } };
         }
         hold.release();
         // A client that died has left bytes behind the end: the daemon zeros them when it makes room.

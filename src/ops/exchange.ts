@@ -21,6 +21,7 @@ import {
   INODE_UID,
   INODE_WORDS,
   KERNEL_HOLDS_ATTRIBUTES,
+  KERNEL_HOLDS_END,
 } from "../region/layout.gen.ts";
 import type { CacheMode, FileSystem } from "../core/file_system.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
@@ -178,6 +179,7 @@ export class Exchange {
   writeEntry(word: number, ino: number): void {
     const out = this.replyWords;
     this.fs.inodes.addLookup(ino);
+    if (this.fs.inodes.isRegular(ino)) this.fs.inodes.kernelHolds(ino, KERNEL_HOLDS_END);
     out[word] = ino;
     out[word + 1] = 0;
     out[word + 2] = this.fs.inodes.get(ino, INODE_GENERATION);

@@ -2,12 +2,7 @@
 import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
 import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
-import {
-  KERNEL_HOLDS_DATA,
-  KERNEL_HOLDS_END,
-  KERNEL_USES_APPEND,
-  KERNEL_USES_MAP,
-} from "../region/layout.gen.ts";
+import { KERNEL_HOLDS_DATA, KERNEL_USES_APPEND, KERNEL_USES_MAP } from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
 import {
@@ -89,11 +84,10 @@ export function write(x: Exchange): number {
 
 /**
  * The kernel appends where it believes the end to be. That was wrong, because clients have made the file longer since it last
- * asked; it holds the bytes in the wrong place too, which it is told to forget, and from now on it is told of each growth.
+ * asked; it holds the bytes in the wrong place too, which it is told to forget.
  */
 function misplaced({ fs, nodeid, cache }: Exchange): void {
   if (cache !== "auto") return;
-  fs.inodes.kernelHolds(nodeid, KERNEL_HOLDS_END);
   fs.misplaced.add(nodeid);
 }
 

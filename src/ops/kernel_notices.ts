@@ -90,11 +90,11 @@ export class KernelNotices {
     this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES);
   }
 
-  /** Its bytes changed, and with them its attributes. */
-  dataChanged(ino: number): void {
+  /** Its bytes changed, and with them its attributes; `grew` when it may have become longer. */
+  dataChanged(ino: number, grew = true): void {
     const holds = Atomics.load(this.fs.region.inodes, ino * INODE_WORDS + INODE_KERNEL_HOLDS);
-    if ((holds & KERNEL_HOLDS_END) !== 0) this.#tellEnd(ino);
-    this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES | KERNEL_HOLDS_DATA);
+    const isTold = grew && (holds & KERNEL_HOLDS_END) !== 0 && this.#tellEnd(ino);
+    this.#changed(ino, KERNEL_HOLDS_ATTRIBUTES | KERNEL_HOLDS_DATA, isTold ? KERNEL_HOLDS_DATA : 0);
   }
 
   /** The directory's entries changed, and with them its attributes. */
@@ -139,10 +139,14 @@ export class KernelNotices {
     message[at + length] = 0;
   }
 
-  /** The kernel is given the file's last byte, by which it learns where the file ends. A file that is now shorter it asks about itself. */
-  #tellEnd(ino: number): void {
+  /**
+   * The kernel is given the file's last byte, by which it learns where the file ends: INVAL_INODE makes it ask for the size before it
+   * reads or tells it, but not before it copies, splices, maps or appends. A file that is now shorter it finds out about itself.
+   * @returns whether it was
+   */
+  #tellEnd(ino: number): boolean {
     const end = this.fs.inodes.size(ino);
-    if (end === 0) return;
+    if (end === 0) return false;
     const words = this.#next(ino, STORE, STORE_BYTES + 1);
     words[OUT_BODY] = ino;
     words[OUT_BODY + 1] = 0;
@@ -157,11 +161,13 @@ export class KernelNotices {
       OUT_BODY_BYTES + STORE_BYTES,
       1,
     );
+    return true;
   }
 
-  #changed(ino: number, what: number): void {
+  /** @param told what the kernel was told just now */
+  #changed(ino: number, what: number, told = 0): void {
     const at = ino * INODE_WORDS + INODE_KERNEL_HOLDS;
-    const held = Atomics.and(this.fs.region.inodes, at, ~what) & what;
+    const held = Atomics.and(this.fs.region.inodes, at, ~what) & what | told;
     if (held === 0) return;
     const words = this.#next(ino, INVAL_INODE, INVAL_INODE_BYTES);
     words[OUT_BODY] = ino;

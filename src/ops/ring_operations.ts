@@ -136,7 +136,7 @@ function accessed(r: RingRequest, ino: number): number {
 
 /** All of the file's pages go, not only the range: the next stores then find nothing to invalidate. */
 function invalidate(r: RingRequest, ino: number): number {
-  r.notices.dataChanged(ino);
+  r.notices.dataChanged(ino, r.word(2) !== 0);
   return 0;
 }
 

@@ -16,6 +16,7 @@ const ORDINARY_USER = 65534;
 export const KINDS = [
   "pwrite",
   "append",
+  "grow",
   "truncate",
   "create",
   "unlink",

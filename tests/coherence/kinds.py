@@ -167,6 +167,62 @@ class Append(Kind):
             expect("a mapping", read_mapped(self.path), self.model)
 
 
+class Grow(Kind):
+    """Grows a file. Looks at it in ways in which the kernel asks nobody for the size before."""
+
+    path, size_max = "growing", 200_000
+
+    def prepare(self):
+        write_new(self.path, b"")
+
+    def begin(self):
+        self.model = bytearray()
+        self.kept = os.open(self.path, os.O_RDONLY)
+        libc.mmap.restype = ctypes.c_void_p
+        # Longer than the file, which Python's own does not allow.
+        self.view = libc.mmap(None, ctypes.c_size_t(2 * self.size_max), mmap.PROT_READ, mmap.MAP_SHARED, self.kept, 0)
+
+    def plan(self):
+        if len(self.model) > self.size_max:
+            self.model = bytearray()
+            return "", 0, 0
+        length, byte = self.rng.choice((1, 30, 4096, self.rng.randrange(1, 9000))), self.rng.randrange(256)
+        self.model += bytes([byte]) * length
+        return self.rng.choice(("copy_file_range", "sendfile", "splice", "mapping")), length, byte
+
+    def act(self, step):
+        how, length, byte = step
+        fd = os.open(self.path, os.O_WRONLY)
+        if length == 0:
+            os.ftruncate(fd, 0)
+        else:
+            expect("bytes written", os.pwrite(fd, bytes([byte]) * length, len(self.model) - length), length)
+        os.close(fd)
+
+    def check(self, step, note):
+        how, length, _ = step
+        start = max(0, len(self.model) - length - 10)
+        expected = bytes(self.model[start:])
+        if not expected:
+            return
+        if how == "mapping":
+            expect(how, ctypes.string_at(self.view + start, len(expected)), expected)
+        elif how == "splice":
+            reader, writer = os.pipe()
+            moved = os.splice(self.kept, writer, len(expected) + 10, offset_src=start)
+            os.close(writer)
+            expect(how, (moved, os.read(reader, 1 << 16)), (len(expected), expected))
+            os.close(reader)
+        else:
+            with open(f"copied-{os.getpid()}", "w+b", buffering=0) as copy:
+                if how == "sendfile":
+                    moved = os.sendfile(copy.fileno(), self.kept, start, len(expected) + 10)
+                else:
+                    moved = os.copy_file_range(self.kept, copy.fileno(), len(expected) + 10, offset_src=start)
+                copy.seek(0)
+                expect(how, (moved, copy.read()), (len(expected), expected))
+
+
 class Truncate(Kind):
     """Sizes: longer, shorter, none (O_TRUNC); what is added reads as zeros."""
 

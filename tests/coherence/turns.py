@@ -22,6 +22,7 @@ from kinds import Stale
 KINDS = {
     "pwrite": kinds.Pwrite,
     "append": kinds.Append,
+    "grow": kinds.Grow,
     "truncate": kinds.Truncate,
     "create": kinds.Create,
     "unlink": kinds.Unlink,

@@ -5,7 +5,7 @@ import { manyFiles } from "./many_files.ts";
 import { canRun, showingBoth } from "../support/mounts.ts";
 
 /** Without caching each file costs several times as much. */
-const FILE_COUNTS = { auto: 50_000, none: 10_000 };
+const FILE_COUNTS = { auto: 50_000, none: 5_000 };
 
 function testScale(name: string, work: (tell: (finding: Finding) => void) => Promise<void>): void {
   Deno.test({
