@@ -58,11 +58,8 @@ pub fn toSize(place: walk.Place, size: u64) [argument_count]u64 {
 
 /// The kernel refers to the inode. Told to forget its attributes it goes on using mode, owner and size where it does not need
 /// to be sure of them for itself: the owner of a file whose mode is to change, the end to which something is appended.
-///
-/// A removed directory cannot be opened for the kernel to change it, and whom it lets in there makes no difference any more.
 fn isKnown(inode: *volatile Inode) bool {
-    const is_removed = permissions.isDirectory(inode) and inode.nlink == 0;
-    return inode.lookup_count != 0 and !is_removed;
+    return inode.lookup_count != 0;
 }
 
 fn hasAccessList(inode: *volatile Inode) bool {

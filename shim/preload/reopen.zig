@@ -30,8 +30,7 @@ pub fn open(v: *const View, what: What) c_int {
         const fd = openPath(v, path, what);
         if (fd != no_entry and fd != no_access) return fd;
     }
-    // By its hidden name the owner may open a file whatever its mode is by now.
-    // A removed directory has no hidden name: nobody could say what ".." is there.
+    // By its hidden name the owner may open a file whatever its mode is by now. In a removed directory, ".." is the root then.
     const fd = openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
     if (fd >= 0) ring.unhide(v, what.ino, what.generation);
     return fd;

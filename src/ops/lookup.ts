@@ -3,6 +3,7 @@ import { ENAMETOOLONG, ENOENT, ENOTDIR } from "../core/errno.ts";
 import {
   DENTRY_INO,
   INODE_GENERATION,
+  INODE_NLINK,
   INODE_PARENT_INO,
   INODE_UID,
   KERNEL_HOLDS_ATTRIBUTES,
@@ -48,7 +49,7 @@ export function lookup(x: Exchange): number {
 }
 
 /**
- * In the root directory a living file can be found as `.btfuse-INO-GENERATION-KEY`, whatever its names: a client that has
+ * In the root directory a living file, or a directory that has been removed, can be found as `.btfuse-INO-GENERATION-KEY`, whatever its names: a client that has
  * it open turns its descriptor into one of the kernel's that way. The key is the region's generation in hexadecimal,
  * which only those know who may read the region. @returns the inode, or 0
  */
@@ -60,7 +61,9 @@ function hiddenInode(x: Exchange, length: number): number {
   }
   const name = new TextDecoder().decode(request.subarray(IN_BODY_BYTES, IN_BODY_BYTES + length));
   const ino = Number(/^\.btfuse-([1-9]\d{0,9})-/.exec(name)?.[1] ?? 0);
-  if (!inodes.exists(ino) || !inodes.isRegular(ino)) return 0;
+  if (!inodes.exists(ino)) return 0;
+  const isRemovedDirectory = inodes.isDirectory(ino) && inodes.get(ino, INODE_NLINK) === 0;
+  if (!inodes.isRegular(ino) && !isRemovedDirectory) return 0;
   return name === hiddenName(x.fs, ino) ? ino : 0;
 }
 

@@ -68,3 +68,19 @@ for use in (forks, maps, locks, passes):
         fd = os.open(name, flags)
         os.chmod(name, 0)
         print(use.__name__, flags, outcome(use, fd), outcome(os.pread, fd, 100, 0), os.stat(name).st_size)
+
+# A directory that is removed by somebody else, whom the kernel may know it by or not.
+for known in (False, True):
+    os.mkdir("removed")
+    if known:
+        subprocess.run(["ls", "removed"], check=True, env={"PATH": os.environ["PATH"]})
+    fd = os.open("removed", os.O_RDONLY | os.O_DIRECTORY)
+    subprocess.run([sys.executable, "-c", "import os; os.rmdir('removed')"], check=True)
+    print(outcome(os.fchmod, fd, 0o700), outcome(os.listdir, fd), oct(os.fstat(fd).st_mode), os.fstat(fd).st_nlink)
+    print(outcome(os.fchdir, fd), outcome(os.listdir, "."), outcome(os.mkdir, "x"), outcome(os.getcwd))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(outcome(os.fstat, fd).st_nlink + len(outcome(os.listdir, fd)))
+    print(os.waitpid(pid, 0)[1])
+    os.close(fd)
+    os.chdir(sys.argv[1])
