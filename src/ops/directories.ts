@@ -2,10 +2,11 @@
  * READDIR and READDIRPLUS. An offset is where to go on: 0 the start, 1 behind ".", 2 behind "..", else the
  * cookie of the last entry; entries come from the newest to the oldest (see red_black_tree.ts).
  */
-import { ENOSYS, ENOTDIR } from "../core/errno.ts";
+import { ENOENT, ENOSYS, ENOTDIR } from "../core/errno.ts";
 import {
   DENTRY_INO,
   DENTRY_NAME_LENGTH,
+  INODE_NLINK,
   INODE_PARENT_INO,
   KERNEL_HOLDS_LISTING,
 } from "../region/layout.gen.ts";
@@ -41,6 +42,8 @@ export function readdirplus(x: Exchange): number {
 function list(x: Exchange, plus: boolean): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
+  // Which the kernel knows by itself only when it has removed the directory (IS_DEADDIR).
+  if (fs.inodes.get(nodeid, INODE_NLINK) === 0) return -ENOENT;
   x.kernelHolds(nodeid, KERNEL_HOLDS_LISTING);
   const offset = x.body64(2);
   const out = new Listing(x, plus, Math.min(x.body(4), DATA_BYTES_MAX));
