@@ -68,13 +68,12 @@ pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) 
 }
 
 noinline fn noteDue(o: descriptors.Open) void {
-    const d = o.description;
-    if (o.v.super.noatime != 0 or d.flags & noatime_flag != 0) return;
+    if (o.v.super.noatime != 0 or o.flags & noatime_flag != 0) return;
     const inode = o.inode();
     clock.accessed(o.v, inode);
     // As with bytes that were stored (store.zig): what the kernel holds is looked at afterwards.
     if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return;
-    if (!ring.accessed(o.v, d.ino, d.generation)) readReally(o);
+    if (!ring.accessed(o.v, o.ino, o.generation)) readReally(o);
 }
 
 /// The kernel's way: a byte, or the first entries.

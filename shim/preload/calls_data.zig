@@ -22,7 +22,7 @@ pub const iov_max = 1024;
 /// Reading at an offset, or at the description's own, which moves. Null: the kernel's, and the descriptor is real now.
 fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
-        if (o.description.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
+        if (o.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);
         if (o.inode().kernel_uses & reads_elsewhere != 0) return aside(fd, .read, .mapped);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
@@ -62,7 +62,7 @@ fn copyParts(o: Open, parts: []const Iovec, total: usize, offset: u64) ?usize {
     for (parts) |part| {
         const wanted = @min(part.len, total - done);
         if (wanted == 0) continue;
-        const bytes = data.read(o.v, o.ino(), offset + done, part.base, wanted) orelse return if (done > 0) done else null;
+        const bytes = data.read(o.v, o.ino, offset + done, part.base, wanted) orelse return if (done > 0) done else null;
         done += bytes;
         if (bytes < wanted) break;
     }
@@ -164,7 +164,7 @@ fn seek(fd: c_int, offset: i64, whence: c_int) ?i64 {
             seek_data, seek_hole => {
                 if (is_directory) return next.fail(.INVAL);
                 if (offset < 0) return next.fail(.NXIO);
-                switch (data.seek(o.v, o.ino(), @intCast(offset), whence == seek_data)) {
+                switch (data.seek(o.v, o.ino, @intCast(offset), whence == seek_data)) {
                     .offset => |found| {
                         o.description.offset = found;
                         return @intCast(found);

@@ -83,7 +83,7 @@ fn Mmap(comptime name: [:0]const u8) type {
         fn call(address: usize, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) callconv(.c) usize {
             if (descriptors.find(fd)) |o| {
                 counters.kernel(.map, .materialized);
-                if (isWritable(flags, o.description.flags)) mark(o.inode());
+                if (isWritable(flags, o.flags)) mark(o.inode());
                 descriptors.materializeOpen(o);
             } else if (fd >= 0) markReal(flags, fd);
             return next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);

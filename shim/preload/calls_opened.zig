@@ -32,8 +32,8 @@ inline fn onDescriptor(
     comptime use: fn (Actor, walk.Place, *volatile layout.Inode, @TypeOf(context)) ?Outcome,
 ) ?c_int {
     const o = descriptors.find(fd) orelse return null;
-    const d = o.description;
-    const place: walk.Place = .{ .ino = d.ino, .generation = d.generation, .parent = d.parent, .dentry = d.dentry, .namespace_seq = 0 };
+    // Where it was found is of interest only for who watches it.
+    const place: walk.Place = .{ .ino = o.ino, .generation = o.generation, .parent = o.description.parent, .dentry = 0, .namespace_seq = 0 };
     var why: Outcome = undefined;
     const outcome = if (permissions.actor(&why)) |who| changed: {
         if (watches.concern(who.v, place)) break :changed Outcome{ .kernel = .watched };
@@ -49,7 +49,7 @@ fn left(op: counters.Op, fd: c_int) ?c_int {
 }
 
 fn isFileToWrite(o: Open) bool {
-    return o.description.flags & descriptors.access_mask != 0 and !o.isDirectory();
+    return o.flags & descriptors.access_mask != 0 and !o.isDirectory();
 }
 
 fn fchmod(fd: c_int, mode: c_uint) callconv(.c) c_int {
@@ -141,8 +141,8 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     const source = descriptors.find(in) orelse return null;
     const target = descriptors.find(out) orelse return null;
     if (flags != 0 or length == 0 or source.isDirectory() or !isFileToWrite(target)) return null;
-    if (source.description.flags & descriptors.access_mask == 1 or target.description.flags & append_flag != 0) return null;
-    if (source.ino() == target.ino() or source.entry == target.entry or limits.fileSize() != null) return null;
+    if (source.flags & descriptors.access_mask == 1 or target.flags & append_flag != 0) return null;
+    if (source.ino == target.ino or source.entry == target.entry or limits.fileSize() != null) return null;
     if (store.why(target.v, target.inode()) != null or source.inode().kernel_uses & calls_data.reads_elsewhere != 0) return null;
     for ([_]?*i64{ in_offset, out_offset }) |given| if (given) |pointer| {
         if (!calls_attributes.isPointer(pointer) or pointer.* < 0) return null;
@@ -155,8 +155,8 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     const to: u64 = if (out_offset) |given| @intCast(given.*) else target.description.offset;
     if (to > layout.file_bytes_max) return null;
     const arguments = [_]u64{
-        source.ino(),                 source.description.generation, from,
-        target.ino(),                 target.description.generation, to,
+        source.ino,                   source.generation, from,
+        target.ino,                   target.generation, to,
         @min(length, copy_bytes_max),
     };
     const result = ring.change(who.v, layout.ring_copy, &arguments, &.{}, null) orelse return null;

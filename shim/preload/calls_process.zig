@@ -9,6 +9,7 @@ const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
+const paths = @import("paths.zig");
 const private = @import("private.zig");
 
 /// fork, and the functions that are like it.
@@ -34,6 +35,7 @@ fn daemon(keep_directory: c_int, keep_standard: c_int) callconv(.c) c_int {
     descriptors.closeGate();
     const result = next.call("daemon", *const fn (c_int, c_int) callconv(.c) c_int)(keep_directory, keep_standard);
     if (result == 0) startChild() else descriptors.openGate();
+    if (keep_directory == 0) paths.workingDirectoryChanges();
     return result;
 }
 

@@ -15,7 +15,7 @@ const append_flag: u32 = @bitCast(linux.O{ .APPEND = true });
 /// descriptor is real now.
 fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
-        const flags = o.description.flags;
+        const flags = o.flags;
         if (flags & descriptors.access_mask == 0) return next.fail(.BADF);
         const total = calls_data.totalOf(parts) orelse return next.fail(.INVAL);
         for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < calls_data.address_min) return aside(fd, .arguments);

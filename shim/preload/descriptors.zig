@@ -36,19 +36,19 @@ pub const access_mask: u32 = 3;
 /// Descriptors that stdio uses on its own.
 const standard_count = 3;
 
-/// A descriptor of ours.
+/// A descriptor of ours. Which inode it is, and how it was opened, was read while it was: another thread may have it materialized
+/// meanwhile (the inode then lives on with the real file), and its description may be another file's.
 pub const Open = struct {
     v: *const View,
     fd: c_int,
     entry: u32,
     description: *Description,
+    ino: u32,
+    generation: u32,
+    flags: u32,
 
     pub inline fn inode(o: Open) *volatile layout.Inode {
-        return &o.v.inodes[o.ino()];
-    }
-
-    pub inline fn ino(o: Open) u32 {
-        return @atomicLoad(u32, &o.description.ino, .monotonic);
+        return &o.v.inodes[o.ino];
     }
 
     /// Else it is a regular file: nothing else is opened here.
@@ -71,8 +71,13 @@ pub const Open = struct {
 
 /// What the descriptor is here; null: the kernel's.
 pub inline fn find(fd: c_int) ?Open {
-    const entry = entryOf(fd);
-    return if (entry == 0) null else at(fd, entry);
+    while (true) {
+        const entry = entryOf(fd);
+        if (entry == 0) return null;
+        const o = at(fd, entry) orelse return null;
+        // It is cleared before its description is.
+        if (o.isCurrent()) return o;
+    }
 }
 
 inline fn entryOf(fd: c_int) u32 {
@@ -87,12 +92,21 @@ inline fn at(fd: c_int, entry: u32) ?Open {
         kept.dropNow();
         return null;
     }
-    return .{ .v = v, .fd = fd, .entry = entry, .description = v.description(memory.client, entry - 1) };
+    const d = v.description(memory.client, entry - 1);
+    return .{
+        .v = v,
+        .fd = fd,
+        .entry = entry,
+        .description = d,
+        .ino = @atomicLoad(u32, &d.ino, .acquire),
+        .generation = @atomicLoad(u32, &d.generation, .acquire),
+        .flags = @atomicLoad(u32, &d.flags, .acquire),
+    };
 }
 
 pub fn inodeOf(fd: c_int) ?u32 {
     const open = find(fd) orelse return null;
-    return open.ino();
+    return open.ino;
 }
 
 /// Whether there may be descriptors of ours at all.
@@ -356,7 +370,9 @@ pub noinline fn materializeOpen(o: Open) void {
     if (others == 0) return;
     for (0..end()) |number| {
         if (@atomicLoad(u32, &memory.table[number], .monotonic) != o.entry) continue;
-        replace(.{ .v = o.v, .fd = @intCast(number), .entry = o.entry, .description = o.description }, real);
+        var other = o;
+        other.fd = @intCast(number);
+        replace(other, real);
     }
 }
 
@@ -414,7 +430,7 @@ pub fn materializeAll(which: enum { all, inherited }) void {
 pub fn materializeInode(ino: u32) void {
     for (0..end()) |number| {
         const open = find(@intCast(number)) orelse continue;
-        if (open.ino() == ino) materializeOpen(open);
+        if (open.ino == ino) materializeOpen(open);
     }
 }
 

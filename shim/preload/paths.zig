@@ -106,7 +106,11 @@ inline fn workingDirectory() WorkingDirectory {
     return if (known.kind != .unknown) known else learnWorkingDirectory();
 }
 
+/// Functions of libc that change it inside of libc, and call the program meanwhile, are under way.
+var wandering: u32 = 0;
+
 noinline fn learnWorkingDirectory() WorkingDirectory {
+    if (@atomicLoad(u32, &wandering, .acquire) != 0) return askWorkingDirectory();
     const changes = @atomicLoad(u32, &working_directory_changes, .acquire);
     const learnt = askWorkingDirectory();
     if (@atomicLoad(u32, &working_directory_changes, .acquire) == changes) {
@@ -144,7 +148,7 @@ fn forgetWorkingDirectory() void {
 }
 
 /// Before and after a change.
-fn workingDirectoryChanges() void {
+pub fn workingDirectoryChanges() void {
     _ = @atomicRmw(u32, &working_directory_changes, .Add, 1, .seq_cst);
     forgetWorkingDirectory();
 }
@@ -162,6 +166,37 @@ fn fchdir(fd: c_int) callconv(.c) c_int {
     descriptors.materialize(fd);
     counters.kernel(.chdir, .changes);
     return next.call("fchdir", *const fn (c_int) callconv(.c) c_int)(fd);
+}
+
+const ftw_chdir = 4;
+
+/// nftw(3), which may go into each directory.
+fn Nftw(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(path: [*:0]const u8, function: usize, fd_count: c_int, flags: c_int) callconv(.c) c_int {
+            const goes = flags & ftw_chdir != 0;
+            if (goes) {
+                _ = @atomicRmw(u32, &wandering, .Add, 1, .seq_cst);
+                workingDirectoryChanges();
+            }
+            defer if (goes) {
+                _ = @atomicRmw(u32, &wandering, .Sub, 1, .seq_cst);
+                workingDirectoryChanges();
+            };
+            return next.call(name, *const fn ([*:0]const u8, usize, c_int, c_int) callconv(.c) c_int)(path, function, fd_count, flags);
+        }
+    };
+}
+
+/// Calls that may change it before they return.
+fn Going(comptime name: [:0]const u8) type {
+    return struct {
+        fn call(a: usize, b: usize, c: usize) callconv(.c) usize {
+            workingDirectoryChanges();
+            defer workingDirectoryChanges();
+            return next.call(name, *const fn (usize, usize, usize) callconv(.c) usize)(a, b, c);
+        }
+    };
 }
 
 /// Calls after which a path may lead somewhere else than before, in ways that are not followed here.
@@ -186,5 +221,11 @@ comptime {
     @export(&chdir, .{ .name = "chdir" });
     @export(&fchdir, .{ .name = "fchdir" });
     for (.{ "chroot", "mount", "umount", "umount2", "unshare", "setns" }) |name| @export(&Elsewhere(name).call, .{ .name = name });
+    for (.{ "nftw", "nftw64" }) |name| @export(&Nftw(name).call, .{ .name = name });
+    const going = .{
+        "fts_open",   "fts_read",   "fts_children",   "fts_close",
+        "fts64_open", "fts64_read", "fts64_children", "fts64_close",
+    };
+    for (going) |name| @export(&Going(name).call, .{ .name = name });
     @export(&prctl, .{ .name = "prctl" });
 }

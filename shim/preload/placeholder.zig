@@ -43,6 +43,10 @@ pub fn duplicate(close_on_exec: bool) c_int {
 
 /// For the program the placeholder's own number is free, and now it is the lowest one.
 fn giveAway(close_on_exec: bool) ?c_int {
+    var limit: linux.rlimit = undefined;
+    const is_known = linux.errno(linux.getrlimit(.NOFILE, &limit)) == .SUCCESS;
+    // The limit may be lower now than it was.
+    if (!is_known or get() < 0 or @as(c_uint, @intCast(get())) >= limit.cur) return null;
     const fd = @atomicRmw(c_int, &number, .Xchg, -1, .monotonic);
     if (fd < 0) return null;
     _ = linux.fcntl(fd, linux.F.SETFD, @intFromBool(close_on_exec));

@@ -16,8 +16,6 @@ const spins_max = 2000;
 const yields_max = 200;
 /// How often it is asked whether the daemon still lives.
 const check_nanoseconds = 100_000_000;
-/// Ten seconds: a daemon that lives answers sooner.
-const checks_max = 100;
 
 /// An inode was read: its access time follows the rules of the mount. False when it was not noted.
 pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
@@ -26,7 +24,7 @@ pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
 
 /// Bytes were stored that the kernel may hold, or `grew`, the file has become longer than it knows: it holds and believes them no more.
 pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32, grew: bool) void {
-    _ = request(v, layout.ring_invalidate, &.{ ino, generation, @intFromBool(grew) });
+    insist(v, layout.ring_invalidate, &.{ ino, generation, @intFromBool(grew) });
 }
 
 /// Makes room for bytes of a file: for how many, or a negative errno; null when the daemon cannot be asked. What a write takes from a
@@ -37,40 +35,48 @@ pub noinline fn prepare(v: *const region.View, ino: u32, generation: u32, offset
 
 /// Nobody has the inode open any more, and it has no names.
 pub fn release(v: *const region.View, ino: u32, generation: u32) void {
-    _ = request(v, layout.ring_release, &.{ ino, generation });
+    insist(v, layout.ring_release, &.{ ino, generation });
 }
 
 /// The inode was opened by its hidden name.
 pub fn unhide(v: *const region.View, ino: u32, generation: u32) void {
-    _ = request(v, layout.ring_unhide, &.{ ino, generation });
+    insist(v, layout.ring_unhide, &.{ ino, generation });
 }
 
 /// The result of a request (0 or more, or a negative errno); null when the daemon cannot be asked.
 pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i32 {
-    const slot = claim(v) orelse return null;
-    submit(v, slot, operation, arguments, 0);
-    if (!wait(v, slot)) return null;
-    const result = slot.result;
-    @atomicStore(u32, &slot.state, layout.ring_free, .release);
-    return result;
+    return change(v, operation, arguments, &.{}, null);
 }
+
+/// Of what has been done already: there is no other way to say it, so that it is waited for a slot.
+fn insist(v: *const region.View, operation: u32, arguments: []const u64) void {
+    while (request(v, operation, arguments) == null) {
+        if (isOver(v)) return;
+        const pause: linux.timespec = .{ .sec = 0, .nsec = pause_nanoseconds };
+        _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+    }
+}
+
+const pause_nanoseconds = 50_000;
 
 pub const Made = struct { ino: u32 = 0, generation: u32 = 0, dentry: u32 = 0 };
 
-/// As `request`, with names or the like, in pieces: for operations that must not be done twice, so that it is waited for the
-/// answer as long as the daemon lives. `made` gets the inode in the answer, where one is.
+/// As `request`, with names or the like, in pieces. It is waited for the answer as long as the daemon lives: nothing is done twice.
+/// `made` gets the inode in the answer, where one is.
 pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pieces: []const []const u8, made: ?*Made) ?i32 {
     var bytes_length: usize = 0;
     for (pieces) |piece| bytes_length += piece.len;
     if (bytes_length > layout.ring_bytes_max) return null;
     const slot = claim(v) orelse return null;
+    // First: the daemon frees slots that were claimed by who has died.
+    @atomicStore(u32, &slot.client, clients.number(), .release);
     var at: usize = 0;
     for (pieces) |piece| {
         @memcpy(slot.bytes[at..][0..piece.len], piece);
         at += piece.len;
     }
     submit(v, slot, operation, arguments, @intCast(bytes_length));
-    while (!wait(v, slot)) if (isOver(v)) return null;
+    if (!wait(v, slot)) return null;
     const result = slot.result;
     if (made) |m| m.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]), .dentry = @truncate(slot.results[2]) };
     @atomicStore(u32, &slot.state, layout.ring_free, .release);
@@ -78,7 +84,6 @@ pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pie
 }
 
 fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, arguments: []const u64, bytes_length: u32) void {
-    slot.client = clients.number();
     slot.operation = operation;
     slot.bytes_length = bytes_length;
     @memcpy(slot.arguments[0..arguments.len], arguments);
@@ -126,17 +131,16 @@ fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
         }
     }
     @atomicStore(u32, &slot.waiting, processor | layout.client_sleeps, .seq_cst);
-    var checks: u32 = 0;
-    while (checks < checks_max) {
-        if (@atomicLoad(u32, &slot.state, .seq_cst) == layout.ring_done) return true;
+    while (true) {
+        const state = @atomicLoad(u32, &slot.state, .seq_cst);
+        if (state == layout.ring_done) return true;
+        // Somebody has written over it, who should not have.
+        if (state != layout.ring_ready) return false;
         const limit: linux.timespec = .{ .sec = 0, .nsec = check_nanoseconds };
         const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.ring_ready, @intFromPtr(&limit));
         // A signal that was handled, of which there may be very many, says nothing about the daemon.
-        if (linux.errno(result) != .TIMEDOUT) continue;
-        if (isOver(v)) break;
-        checks += 1;
+        if (linux.errno(result) == .TIMEDOUT and isOver(v)) return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
     }
-    return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
 }
 
 /// The mount has ended, or the daemon has died without a word.

@@ -61,7 +61,7 @@ inline fn told(o: Open, inode: *volatile Inode, grew: bool) void {
     clock.written(o.v, inode);
     const held = @atomicLoad(u32, &inode.kernel_holds, .seq_cst);
     const concerned = if (grew) held else held & ~layout.kernel_holds_end;
-    if (concerned != 0) ring.invalidate(o.v, o.ino(), o.description.generation, grew);
+    if (concerned != 0) ring.invalidate(o.v, o.ino, o.generation, grew);
 }
 
 /// Rounds of asking for room, each for up to a mebibyte, after which the kernel is asked.
@@ -70,13 +70,15 @@ const rounds_max = 1 << 14;
 fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, offset: u64) Stored {
     var wanted = total;
     for (0..rounds_max) |_| {
-        const hold = lock(o.v, inode, o.ino()) orelse return .{ .kernel = .busy };
+        const hold = lock(o.v, inode, o.ino) orelse return .{ .kernel = .busy };
         if (offset == at_end and inode.kernel_uses & layout.kernel_uses_append != 0) {
             hold.release();
             return .{ .kernel = .appended };
         }
         const size = data.sizeOf(inode);
-        const start = if (offset == at_end) @max(size, inode.extend_end) else offset;
+        // Only our own thread's says something: another may have died with it.
+        const end_now = if (hold.isNested()) @max(size, inode.extend_end) else size;
+        const start = if (offset == at_end) end_now else offset;
         if (start > layout.file_bytes_max or wanted > layout.file_bytes_max - start) {
             hold.release();
             return .{ .kernel = .arguments };
@@ -88,14 +90,16 @@ fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, of
         };
         const ready = readyBytes(o.v, inode, start, wanted);
         if (ready == wanted and (end <= size or inode.tail_dirty == 0 or hold.isNested())) {
-            write(o.v, inode, parts, start, wanted, size, hold);
+            const stored = write(o.v, inode, parts, start, wanted, size, hold);
             hold.release();
+            // All of it once more, where the end is now.
+            if (!stored) continue;
             return .{ .bytes = .{ .offset = start, .length = wanted, .grew = end > size } };
         }
         hold.release();
         // A client that died has left bytes behind the end: the daemon zeros them when it makes room.
         const from = if (ready == wanted) 0 else ready;
-        const made = ring.prepare(o.v, o.ino(), o.description.generation, start + from, wanted - from) orelse return .{ .kernel = .ring_unavailable };
+        const made = ring.prepare(o.v, o.ino, o.generation, start + from, wanted - from) orelse return .{ .kernel = .ring_unavailable };
         if (made >= 0) continue;
         const e: E = @enumFromInt(-made);
         if (e != .NOSPC) return .{ .kernel = .busy };
@@ -123,20 +127,18 @@ fn readyBytes(v: *const View, inode: *volatile Inode, start: u64, length: usize)
     return @intCast(index * block_bytes -| start);
 }
 
-/// Everything has blocks, and the lock is held.
-fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64, length: usize, size: u64, hold: Hold) void {
+/// Everything has blocks, and the lock is held. False: the daemon has taken it away meanwhile, because this thread was stopped.
+fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64, length: usize, size: u64, hold: Hold) bool {
     const end = start + length;
     const grows = end > size;
-    if (grows) {
-        if (!hold.isNested()) @atomicStore(u64, &inode.extend_end, end, .monotonic);
-        @atomicStore(u32, &inode.tail_dirty, 1, .release);
-    }
+    if (!hold.isNested()) @atomicStore(u64, &inode.extend_end, if (grows) end else 0, .monotonic);
+    if (grows) @atomicStore(u32, &inode.tail_dirty, 1, .release);
     var source: Source = .{ .parts = parts };
     var at = start;
     while (at < end) {
         const index = at / block_bytes;
-        const entries = data.locate(v, inode, index) orelse return;
-        const words: [*]volatile u32 = @constCast(entries.words orelse return);
+        const entries = data.locate(v, inode, index) orelse return false;
+        const words: [*]volatile u32 = @constCast(entries.words orelse return false);
         const last = (end - 1) / block_bytes;
         const count: usize = @intCast(@min(entries.room, last - index + 1));
         var i: usize = 0;
@@ -149,10 +151,11 @@ fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64
                 while (i + run < count and words[i + run] == first + run) run += 1;
             }
             const block = first & ~layout.entry_unwritten;
-            if (@as(usize, block) + run > v.block_count) return;
+            if (@as(usize, block) + run > v.block_count) return false;
             const bytes = @min(run * block_bytes - skip, left);
             const target = v.block(block);
             source.copy(target[skip..][0..bytes]);
+            if (!hold.isHeld()) return false;
             if (first != block) {
                 @memset(target[0..skip], 0);
                 @memset(target[skip + bytes .. block_bytes], 0);
@@ -163,18 +166,24 @@ fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64
             i += run;
         }
     }
-    if (!grows) return;
-    grow(inode, end);
-    if (hold.isNested()) return;
+    if (!grows) return true;
+    if (!grow(inode, end, hold)) return false;
+    if (hold.isNested()) return true;
     @atomicStore(u32, &inode.tail_dirty, 0, .release);
     @atomicStore(u64, &inode.extend_end, 0, .monotonic);
+    return true;
 }
 
-/// A signal handler in the middle of it, or the daemon, may have made it longer.
-fn grow(inode: *volatile Inode, end: u64) void {
+/// A signal handler in the middle of it may have made it longer. False: the lock is not held any more.
+fn grow(inode: *volatile Inode, end: u64, hold: Hold) bool {
     const word: *u64 = @volatileCast(&inode.size);
-    var size = @atomicLoad(u64, word, .monotonic);
-    while (size < end) size = @cmpxchgWeak(u64, word, size, end, .release, .monotonic) orelse return;
+    while (true) {
+        const size = @atomicLoad(u64, word, .acquire);
+        // Whoever has the lock instead changes the size, or has not changed it yet.
+        if (!hold.isHeld()) return false;
+        if (size >= end) return true;
+        if (@cmpxchgWeak(u64, word, size, end, .release, .monotonic) == null) return true;
+    }
 }
 
 /// The bytes of the parts, one after the other.
@@ -201,20 +210,25 @@ const Source = struct {
 // The lock.
 
 const Hold = struct {
-    /// Null: an outer function of this thread has it.
-    word: ?*u64,
+    word: *u64,
     own: u64,
+    /// An outer function of this thread has it.
+    nested: bool,
     slot: *u32,
     slot_before: u32,
 
     inline fn isNested(hold: Hold) bool {
-        return hold.word == null;
+        return hold.nested;
+    }
+
+    inline fn isHeld(hold: Hold) bool {
+        return @atomicLoad(u64, hold.word, .acquire) == hold.own;
     }
 
     inline fn release(hold: Hold) void {
-        const word = hold.word orelse return;
+        if (hold.nested) return;
         // Not ours any more when it was taken away.
-        if (@atomicLoad(u64, word, .monotonic) == hold.own) @atomicStore(u64, word, 0, .release);
+        if (hold.isHeld()) @atomicStore(u64, hold.word, 0, .release);
         @atomicStore(u32, hold.slot, hold.slot_before, .release);
     }
 };
@@ -227,9 +241,12 @@ inline fn lock(v: *const View, inode: *volatile Inode, ino: u32) ?Hold {
     const before = @atomicLoad(u32, slot, .monotonic);
     @atomicStore(u32, slot, ino, .release);
     const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));
-    const hold: Hold = .{ .word = word, .own = @as(u64, thread) << 32 | client, .slot = slot, .slot_before = before };
+    var hold: Hold = .{ .word = word, .own = @as(u64, thread) << 32 | client, .nested = false, .slot = slot, .slot_before = before };
     const found = @cmpxchgStrong(u64, word, 0, hold.own, .acquire, .monotonic) orelse return hold;
-    if (found == hold.own) return .{ .word = null, .own = hold.own, .slot = slot, .slot_before = before };
+    if (found == hold.own) {
+        hold.nested = true;
+        return hold;
+    }
     if (lockLater(v, word, hold.own)) return hold;
     @atomicStore(u32, slot, before, .release);
     return null;

@@ -28,8 +28,14 @@ pub const Stat = extern struct {
 
 /// The attributes of what the path leads to; null on any error.
 pub fn stat(path: [*:0]const u8) ?Stat {
+    return statAt(at_fdcwd, path, true);
+}
+
+/// The same from a directory on, and of a link itself unless `follow`.
+pub fn statAt(dirfd: c_int, path: [*:0]const u8, follow: bool) ?Stat {
     var result: Stat = undefined;
-    const code = linux.syscall4(.fstatat64, word(at_fdcwd), @intFromPtr(path), @intFromPtr(&result), 0);
+    const flags: usize = if (follow) 0 else linux.AT.SYMLINK_NOFOLLOW;
+    const code = linux.syscall4(.fstatat64, word(dirfd), @intFromPtr(path), @intFromPtr(&result), flags);
     return if (code == 0) result else null;
 }
 

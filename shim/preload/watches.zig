@@ -8,6 +8,7 @@ const layout = @import("layout");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
+const system = @import("system.zig");
 const walk = @import("walk.zig");
 
 const Path = [*:0]const u8;
@@ -21,13 +22,23 @@ pub inline fn concern(v: *const region.View, place: walk.Place) bool {
     return isWatched(&v.inodes[place.ino]) or (place.parent != 0 and isWatched(&v.inodes[place.parent]));
 }
 
+/// What was watched before cannot be told from what is opened now: descriptors of the inode become real before.
 fn mark(dirfd: c_int, path: Path, follow: bool) void {
-    const place = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
-        .place => |place| place,
-        .errno, .kernel => return,
+    const ino = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
+        .place => |place| place.ino,
+        .errno => return,
+        // The path leads there in a way that only the kernel follows.
+        .kernel => inodeByKernel(dirfd, path, follow) orelse return,
     };
     const v = region.view() orelse return;
-    _ = @atomicRmw(u32, &v.inodes[place.ino].kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
+    _ = @atomicRmw(u32, &v.inodes[ino].kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
+    descriptors.materializeInode(ino);
+}
+
+fn inodeByKernel(dirfd: c_int, path: Path, follow: bool) ?u32 {
+    const v = region.attach() orelse return null;
+    const file = system.statAt(dirfd, path, follow) orelse return null;
+    return if (file.dev == v.device and file.ino < v.inode_count) @intCast(file.ino) else null;
 }
 
 const at_fdcwd = -100;
@@ -36,8 +47,8 @@ const fan_mark_dont_follow = 4;
 
 pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
     const follow = mask & in_dont_follow == 0;
-    mark(at_fdcwd, path, follow);
     descriptors.materializeNamed(path);
+    mark(at_fdcwd, path, follow);
     const result = next.call("inotify_add_watch", *const fn (c_int, Path, u32) callconv(.c) c_int)(fd, path, mask);
     // The kernel may have forgotten the inode, and thus ended the mark, just before it was watched.
     if (result >= 0) mark(at_fdcwd, path, follow);
@@ -46,8 +57,8 @@ pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
 
 fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dirfd: c_int, path: ?Path) callconv(.c) c_int {
     const follow = flags & fan_mark_dont_follow == 0;
-    if (path) |given| mark(dirfd, given, follow);
     descriptors.materialize(dirfd);
+    if (path) |given| mark(dirfd, given, follow);
     const result = next.call("fanotify_mark", *const fn (c_int, c_uint, u64, c_int, ?Path) callconv(.c) c_int)(fd, flags, mask, dirfd, path);
     if (result >= 0) if (path) |given| mark(dirfd, given, follow);
     return result;

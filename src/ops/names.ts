@@ -17,6 +17,7 @@ function make(x: Exchange, nameAt: number, mode: number, umask: number, rdev: nu
   const length = x.nameLength(start);
   const owner = { uid: x.uid, gid: x.gid };
   const ino = x.fs.makeNode(x.nodeid, x.request, start, length, { mode, umask, rdev, ...owner });
+  if (ino >= 0) x.raced.found(x.thread);
   const isRaced = ino === -EEXIST && (mode & S_IFMT) === S_IFREG;
   return isRaced
     ? x.raced.exists(x.thread, x.nodeid, x.request.subarray(start, start + length))

@@ -25,7 +25,7 @@ export class Raced {
     return -ESTALE;
   }
 
-  /** A thread was told what has the name: it does not come back. */
+  /** A thread was told what has the name, or has made it: it does not come back. */
   found(thread: number): void {
     if (this.#told.size > 0) this.#told.delete(thread);
   }
