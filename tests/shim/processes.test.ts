@@ -180,3 +180,15 @@ Deno.test({
     }
   },
 });
+
+shimTest(
+  "at the edges: limits, killed writers, odd ways to a watch, directories that libc enters",
+  async (m) => {
+    await using tmpfs = await mountTmpfs();
+    const command = [python, new URL("edges.py", import.meta.url).pathname];
+    const expected = await runOk([...command, tmpfs.dir, tmpfs.scratch]);
+    const actual = await runOk([...command, m.dir, m.scratch], { env: preloaded(m) });
+    assertEquals(actual.stdout.split("\n"), expected.stdout.split("\n"));
+    assertGreater(report(actual.stderr)["open"]?.fast ?? 0, 30, actual.stderr);
+  },
+);
