@@ -12,6 +12,7 @@ pub const O_TRUNC = 0o1000;
 pub const O_APPEND = 0o2000;
 pub const RLIMIT_NOFILE = 7;
 pub const SEEK_CUR = 1;
+pub const SEEK_END = 2;
 pub const EMFILE = 24;
 
 pub extern "c" fn _exit(code: c_int) noreturn;
