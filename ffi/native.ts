@@ -32,8 +32,8 @@ const symbols = {
   bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
   /** uint32_t bt_processor(void): the number of the one that the thread runs on */
   bt_processor: { parameters: [], result: "u32" },
-  /** int bt_leave_processor(void): 1 when the thread goes on on another one, else 0 */
-  bt_leave_processor: { parameters: [], result: "i32" },
+  /** void bt_leave_processor(void): the thread goes on on another one, if it may */
+  bt_leave_processor: { parameters: [], result: "void" },
   /** void bt_clock(uint32_t clock[3]) */
   bt_clock: { parameters: ["buffer"], result: "void" },
   /** int bt_fuse_receive(int fd, void *request, uint32_t capacity, uint32_t clock[3]): bytes */

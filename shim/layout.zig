@@ -384,12 +384,12 @@ pub const ring_tmpfile = 16;
 /// (inode): it was opened by its hidden name (src/ops/lookup.ts), which the kernel need not remember: it would keep the file from ending.
 pub const ring_unhide = 17;
 
-/// A request of a client and its reply.
 /// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.
 pub const worker_leaves: u32 = 0xffff_ffff;
 /// In `waiting`: the client sleeps until the state changes.
 pub const client_sleeps: u32 = 1;
 
+/// A request of a client and its reply.
 pub const RingSlot = extern struct {
     /// A futex word.
     state: u32,

@@ -2,7 +2,6 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const layout = @import("layout");
 const access_time = @import("access_time.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
@@ -24,7 +23,7 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
     while (descriptors.find(fd)) |o| {
         if (o.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);
-        if (o.inode().kernel_uses & reads_elsewhere != 0) return aside(fd, .read, .mapped);
+        if (data.elsewhere(o.inode())) |reason| return aside(fd, .read, reason);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
         for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < address_min) return aside(fd, .read, .arguments);
         const bytes = if (offset) |given|
@@ -44,8 +43,6 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
 }
 
 const write_only = 1;
-/// What the kernel may have newer bytes of, or tells watchers of.
-pub const reads_elsewhere = layout.kernel_uses_map | layout.kernel_uses_watch;
 
 /// EINVAL by readv(2) and writev(2) when it does not fit.
 pub fn totalOf(parts: anytype) ?usize {

@@ -110,12 +110,7 @@ noinline fn markReal(flags: c_int, fd: c_int) void {
     if (flags & map_anonymous != 0 or flags & map_type_mask == map_private) return;
     const open_flags = linux.fcntl(fd, linux.F.GETFL, 0);
     if (linux.errno(open_flags) != .SUCCESS or !isWritable(flags, @truncate(open_flags))) return;
-    const configuration = region.configuration() orelse return;
-    const file = system.fstat(fd) orelse return;
-    const mount = system.stat(configuration.mount) orelse return;
-    if (file.dev != mount.dev) return;
-    const v = region.attach() orelse return;
-    if (region.inode(v, std.math.cast(u32, file.ino) orelse return)) |inode| mark(inode);
+    if (region.inodeFound(system.fstat(fd) orelse return)) |inode| mark(inode);
 }
 
 /// lockf(3) is fcntl's F_SETLK inside of libc.

@@ -4,7 +4,6 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const calls_attributes = @import("calls_attributes.zig");
-const calls_data = @import("calls_data.zig");
 const calls_names = @import("calls_names.zig");
 const changes = @import("attributes_change.zig");
 const counters = @import("counters.zig");
@@ -143,7 +142,7 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     if (flags != 0 or length == 0 or source.isDirectory() or !isFileToWrite(target)) return null;
     if (source.flags & descriptors.access_mask == 1 or target.flags & append_flag != 0) return null;
     if (source.ino == target.ino or source.entry == target.entry or limits.fileSize() != null) return null;
-    if (store.why(target.v, target.inode()) != null or source.inode().kernel_uses & calls_data.reads_elsewhere != 0) return null;
+    if (store.why(target.v, target.inode()) != null or data.elsewhere(source.inode()) != null) return null;
     for ([_]?*i64{ in_offset, out_offset }) |given| if (given) |pointer| {
         if (!calls_attributes.isPointer(pointer) or pointer.* < 0) return null;
     };

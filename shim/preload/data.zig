@@ -7,13 +7,22 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const counters = @import("counters.zig");
 const region = @import("region.zig");
+const system = @import("system.zig");
 
 const View = region.View;
 const block_bytes = layout.block_bytes;
 /// Validated in one piece: a larger one would have to begin anew too often when the file is changing.
 const piece_bytes = 1 << 20;
 const pause_nanoseconds = 100_000;
+
+/// Why the kernel alone may say what the file's bytes are: it may have newer ones, or tells watchers of who reads.
+pub inline fn elsewhere(inode: *volatile layout.Inode) ?counters.Reason {
+    const uses = inode.kernel_uses & (layout.kernel_uses_map | layout.kernel_uses_watch);
+    if (uses == 0) return null;
+    return if (uses & layout.kernel_uses_watch != 0) .watched else .mapped;
+}
 
 /// Copies at most `length` bytes of the file from `offset` on; how many there were. Null: it keeps changing.
 pub fn read(v: *const View, ino: u32, offset: u64, out: [*]u8, length: usize) ?usize {
@@ -41,8 +50,7 @@ fn readPiece(v: *const View, inode: *volatile layout.Inode, offset: u64, out: [*
 /// As region.begin, but leaves the processor to the daemon when that takes long in the middle of a change.
 pub inline fn beginPatiently(word: *const volatile u32) ?u32 {
     if (region.begin(word)) |seq| return seq;
-    const pause: linux.timespec = .{ .sec = 0, .nsec = pause_nanoseconds };
-    _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+    system.nap(pause_nanoseconds);
     return null;
 }
 

@@ -93,12 +93,15 @@ inline fn at(fd: c_int, entry: u32) ?Open {
         return null;
     }
     const d = v.description(memory.client, entry - 1);
+    const ino = @atomicLoad(u32, &d.ino, .acquire);
+    // Others can write there, too.
+    if (region.inode(v, ino) == null) return null;
     return .{
         .v = v,
         .fd = fd,
         .entry = entry,
         .description = d,
-        .ino = @atomicLoad(u32, &d.ino, .acquire),
+        .ino = ino,
         .generation = @atomicLoad(u32, &d.generation, .acquire),
         .flags = @atomicLoad(u32, &d.flags, .acquire),
     };
@@ -156,8 +159,7 @@ noinline fn lockLater(word: *u32, own: u32) Hold {
         if (i < yields_before_sleep) {
             _ = linux.syscall0(.sched_yield);
         } else {
-            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
-            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+            system.nap(sleep_nanoseconds);
         }
     }
     @atomicStore(u32, word, own, .monotonic);
@@ -427,10 +429,10 @@ pub fn materializeAll(which: enum { all, inherited }) void {
 }
 
 /// Every descriptor of the inode.
-pub fn materializeInode(ino: u32) void {
+pub fn materializeInode(inode: *volatile layout.Inode) void {
     for (0..end()) |number| {
         const open = find(@intCast(number)) orelse continue;
-        if (open.ino == ino) materializeOpen(open);
+        if (open.inode() == inode) materializeOpen(open);
     }
 }
 

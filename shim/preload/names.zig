@@ -165,7 +165,8 @@ fn isKnownDirectory(file: *volatile layout.Inode) bool {
 fn endsDirectory(last: *const Last) void {
     if (last.ino == 0 or !descriptors.any()) return;
     const v = region.view() orelse return;
-    if (isDirectory(&v.inodes[last.ino])) descriptors.materializeInode(last.ino);
+    const victim = &v.inodes[last.ino];
+    if (isDirectory(victim)) descriptors.materializeInode(victim);
 }
 
 // Renaming.

@@ -39,7 +39,7 @@ pub inline fn start(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start 
 fn fromRoot(path: [*:0]const u8, cost: region.Cost) Start {
     const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
     const rest = below(path, configuration.mount) orelse return .{ .kernel = .other_path };
-    if (region.view() == null and !region.isWorthIt(cost)) return .{ .kernel = .first_calls };
+    if (!region.isWorthIt(cost)) return .{ .kernel = .first_calls };
     return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
 }
 
@@ -54,7 +54,7 @@ fn fromDirectory(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
         return .{ .inside = .{ .ino = ino, .rest = path } };
     }
     // Whether it is about the mount would have to be asked first.
-    if (region.view() == null and !region.isWorthIt(cost)) return .{ .kernel = .first_calls };
+    if (!region.isWorthIt(cost)) return .{ .kernel = .first_calls };
     const at = workingDirectory();
     switch (at.kind) {
         .unknown, .elsewhere => return .{ .kernel = .other_path },

@@ -110,6 +110,14 @@ pub inline fn attach() ?*const View {
     return view() orelse attachNow();
 }
 
+/// The inode of what the kernel has found somewhere, if that is on the mount, to which we then attach.
+pub fn inodeFound(file: system.Stat) ?*volatile layout.Inode {
+    const mount = system.stat((configuration() orelse return null).mount) orelse return null;
+    if (file.dev != mount.dev) return null;
+    const v = attach() orelse return null;
+    return inode(v, std.math.cast(u32, file.ino) orelse return null);
+}
+
 /// What a call costs through the kernel more than here, in microseconds: roughly, and more for what opens a descriptor, which is
 /// the kernel's as long as it is open.
 pub const Cost = enum(u32) {
@@ -125,8 +133,9 @@ const attach_cost = 160;
 
 var spent: u32 linksection(early.section) = 0;
 
-/// Whether it is time to attach; a call that is left to the kernel, because it is not, is counted. With BTFUSE_EAGER=1 it always is.
+/// Whether we are attached, or it is time to; a call that is left to the kernel, because it is not, is counted. With BTFUSE_EAGER=1 it always is.
 pub fn isWorthIt(cost: Cost) bool {
+    if (view() != null) return true;
     const before = @atomicLoad(u32, &spent, .monotonic);
     if (before >= attach_cost) return true;
     const eager = if (before == 0) isEager() else false;

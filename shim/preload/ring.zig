@@ -9,6 +9,7 @@ const layout = @import("layout");
 const clients = @import("clients.zig");
 const descriptors = @import("descriptors.zig");
 const region = @import("region.zig");
+const system = @import("system.zig");
 
 /// Some 50 us. While the worker is awake an answer takes less than a microsecond, and waiting for it in the kernel would take longer.
 const spins_max = 2000;
@@ -52,8 +53,7 @@ pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i
 fn insist(v: *const region.View, operation: u32, arguments: []const u64) void {
     while (request(v, operation, arguments) == null) {
         if (isOver(v)) return;
-        const pause: linux.timespec = .{ .sec = 0, .nsec = pause_nanoseconds };
-        _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+        system.nap(pause_nanoseconds);
     }
 }
 

@@ -19,7 +19,7 @@ const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
-const watches = @import("watches.zig");
+const system = @import("system.zig");
 
 const E = next.E;
 const Inode = layout.Inode;
@@ -49,8 +49,7 @@ pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
 
 /// Bytes that clients leave to the kernel: those of files that it has mapped, or from which a write takes privileges (write(2)).
 pub inline fn why(v: *const View, inode: *volatile Inode) ?counters.Reason {
-    if (watches.isWatched(inode)) return .watched;
-    if (inode.kernel_uses & layout.kernel_uses_map != 0) return .mapped;
+    if (data.elsewhere(inode)) |reason| return reason;
     if (inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0) return .special_file;
     return if (region.ended(v)) .not_attached else null;
 }
@@ -269,8 +268,7 @@ noinline fn lockLater(v: *const View, word: *u64, own: u64) bool {
         } else if (i < spins_max + yields_max) {
             _ = linux.syscall0(.sched_yield);
         } else {
-            const pause: linux.timespec = .{ .sec = 0, .nsec = sleep_nanoseconds };
-            _ = linux.syscall2(.nanosleep, @intFromPtr(&pause), 0);
+            system.nap(sleep_nanoseconds);
             if (i % sleeps_until_look == 0) takeFromDead(v, word);
         }
     }

@@ -44,6 +44,12 @@ pub fn fstat(fd: c_int) ?Stat {
     return if (linux.syscall2(.fstat, word(fd), @intFromPtr(&result)) == 0) result else null;
 }
 
+/// Sleeps, less than a second.
+pub fn nap(nanoseconds: u32) void {
+    const time: linux.timespec = .{ .sec = 0, .nsec = nanoseconds };
+    _ = linux.syscall2(.nanosleep, @intFromPtr(&time), 0);
+}
+
 /// A signed argument in a register.
 pub fn word(value: c_int) usize {
     return @bitCast(@as(isize, value));

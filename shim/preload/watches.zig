@@ -19,39 +19,32 @@ pub inline fn isWatched(inode: *volatile layout.Inode) bool {
 
 /// Whether changes of the inode are told to somebody, or changes in the directory it was found in.
 pub inline fn concern(v: *const region.View, place: walk.Place) bool {
-    return isWatched(&v.inodes[place.ino]) or (place.parent != 0 and isWatched(&v.inodes[place.parent]));
+    if (isWatched(&v.inodes[place.ino])) return true;
+    return isWatched(region.inode(v, place.parent) orelse return false);
 }
 
 /// What was watched before cannot be told from what is opened now: descriptors of the inode become real before.
 fn mark(dirfd: c_int, path: Path, follow: bool) void {
-    const ino = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
-        .place => |place| place.ino,
+    const inode = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
+        .place => |place| &(region.view() orelse return).inodes[place.ino],
         .errno => return,
-        // The path leads there in a way that only the kernel follows.
-        .kernel => inodeByKernel(dirfd, path, follow) orelse return,
+        // Perhaps it leads there in a way that only the kernel follows.
+        .kernel => region.inodeFound(system.statAt(dirfd, path, follow) orelse return) orelse return,
     };
-    const v = region.view() orelse return;
-    _ = @atomicRmw(u32, &v.inodes[ino].kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
-    descriptors.materializeInode(ino);
+    _ = @atomicRmw(u32, &inode.kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
+    descriptors.materializeInode(inode);
 }
 
-fn inodeByKernel(dirfd: c_int, path: Path, follow: bool) ?u32 {
-    const v = region.attach() orelse return null;
-    const file = system.statAt(dirfd, path, follow) orelse return null;
-    return if (file.dev == v.device and file.ino < v.inode_count) @intCast(file.ino) else null;
-}
-
-const at_fdcwd = -100;
 const in_dont_follow = 0x0200_0000;
 const fan_mark_dont_follow = 4;
 
 pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
     const follow = mask & in_dont_follow == 0;
     descriptors.materializeNamed(path);
-    mark(at_fdcwd, path, follow);
+    mark(system.at_fdcwd, path, follow);
     const result = next.call("inotify_add_watch", *const fn (c_int, Path, u32) callconv(.c) c_int)(fd, path, mask);
     // The kernel may have forgotten the inode, and thus ended the mark, just before it was watched.
-    if (result >= 0) mark(at_fdcwd, path, follow);
+    if (result >= 0) mark(system.at_fdcwd, path, follow);
     return result;
 }
 
