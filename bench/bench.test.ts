@@ -56,6 +56,16 @@ Deno.test("the command line chooses workloads and sides in the table's order", (
   }
 });
 
+Deno.test({
+  name: "another executable adds its two columns, and one that is not there is refused",
+  ignore: !canRun,
+  fn() {
+    const { plan } = parseRequest(["--sides", "btfuse-run", "--before", Deno.execPath()]);
+    assertEquals(plan.sides.map(({ name }) => name), ["btfuse-run", "before", "before-run"]);
+    assertThrows(() => parseRequest(["--before", "/nowhere/btfuse"]), UsageError, "/nowhere");
+  },
+});
+
 Deno.test("ratios, targets and the table follow from the medians", () => {
   const cell = (workload: string, side: string, median: number, oneProcessor = false): Cell => {
     const times = { samples: [median], p25: median, median, p75: median };

@@ -7,7 +7,7 @@ import { clientPath } from "./client.ts";
 import { machine } from "./machine.ts";
 import { measure, type Plan } from "./measure.ts";
 import { report, targets } from "./report.ts";
-import { sides } from "./sides.ts";
+import { type Side, sides, sidesBefore } from "./sides.ts";
 import { workloads } from "./workloads.ts";
 
 const help = `Usage: deno task bench [options]
@@ -17,6 +17,7 @@ Times file operations on tmpfs, bindfs and btfuse, in turns, and prints a table.
   --only NAME,…    these workloads: ${names(workloads)}
   --sides NAME,…   these sides: ${names(sides)}
   --rounds N       samples for each workload and side (default 20)
+  --before BTFUSE  also another btfuse executable, built before a change, in the same turns
   --busy           with a program that never rests on each processor
   --fresh          each operation in a process of its own
   --smoke          a tiny run, to see that the bench works
@@ -39,7 +40,7 @@ export class UsageError extends Error {}
 /** Reads the command line. Throws a UsageError. */
 export function parseRequest(args: string[]): Request {
   const options = parseArgs(args, {
-    string: ["only", "sides", "rounds"],
+    string: ["only", "sides", "rounds", "before"],
     boolean: ["json", "smoke", "fresh", "busy", "help"],
     alias: { help: "h" },
     unknown: (argument: string) => {
@@ -59,12 +60,24 @@ export function parseRequest(args: string[]): Request {
       fresh: options.fresh,
       busy: options.busy,
       workloads: choose("--only", workloads, options.only),
-      sides: choose("--sides", sides, options.sides),
+      sides: choose("--sides", sides, options.sides).concat(before(options.before)),
       oneProcessor: ["btfuse-none", "bindfs-uncached"],
     },
     json: options.json,
     help: options.help,
   };
+}
+
+/** The columns of the executable that `--before` names, if it does. */
+function before(executable: string | undefined): readonly Side[] {
+  if (executable === undefined) return [];
+  let path: string;
+  try {
+    path = Deno.realPathSync(executable);
+  } catch {
+    throw new UsageError(`--before: there is no executable '${executable}'`);
+  }
+  return sidesBefore(path);
 }
 
 function choose<T extends { name: string }>(

@@ -219,6 +219,8 @@ function comparison(cells: readonly Cell[], workloads: readonly Workload[]): str
     ["btfuse", "bindfs"],
     ["btfuse-run", "btfuse-none"],
     ["btfuse-run", "btfuse"],
+    ["btfuse", "before"],
+    ["btfuse-run", "before-run"],
   ] as const;
   const present = pairs.filter(([side, against]) =>
     workloads.some(({ name }) => ratio(cells, name, side, against) !== undefined)

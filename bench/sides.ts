@@ -67,6 +67,23 @@ export const sides: readonly Side[] = [
   },
 ];
 
+/**
+ * The two columns of another btfuse executable, such as one built before a change: what the change costs is seen in
+ * one run, in which both take turns.
+ */
+export function sidesBefore(executable: string): readonly Side[] {
+  const mount = () => mountBtfuse({ size, command: [executable] });
+  return [
+    { name: "before", label: `${executable}, its mount as it comes`, mount },
+    {
+      name: "before-run",
+      label: `${executable}, its client started by its \`btfuse run\``,
+      mount,
+      prefix: (dir) => [executable, "run", "--mount", dir, "--"],
+    },
+  ];
+}
+
 /** Whether bindfs is installed. */
 export function hasBindfs(): boolean {
   return version(["bindfs", "--version"]) !== undefined;

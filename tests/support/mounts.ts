@@ -67,6 +67,8 @@ export interface BtfuseMountOptions {
   /** Mount as this user (root only). */
   uid?: number;
   env?: Record<string, string>;
+  /** The start of the command line of another btfuse, to mount and unmount with. */
+  command?: string[];
 }
 
 /**
@@ -88,7 +90,8 @@ export async function mountBtfuse(options: BtfuseMountOptions = {}): Promise<Btf
   }
   const name = options.name ?? `t${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
   const object = `/dev/shm/btfuse.${options.uid ?? Deno.uid()}.${name}`;
-  const command = [...btfuseCommand(), "mount", "--name", name, "--size", options.size ?? "256M"];
+  const btfuse = options.command ?? btfuseCommand();
+  const command = [...btfuse, "mount", "--name", name, "--size", options.size ?? "256M"];
   if (options.inodeCountMax !== undefined) command.push("--inodes", String(options.inodeCountMax));
   if (options.cache !== undefined) command.push("--cache", options.cache);
   if (options.options?.length) command.push("-o", options.options.join(","));
@@ -128,7 +131,7 @@ export async function mountBtfuse(options: BtfuseMountOptions = {}): Promise<Btf
       const problems = endProcessesIn(dir, pid);
       if (isMounted(dir)) {
         if (!isRunning(pid)) problems.push(`the daemon (pid ${pid}) died while ${dir} was mounted`);
-        const unmount = [...btfuseCommand(), "umount", dir];
+        const unmount = [...btfuse, "umount", dir];
         const ended = await run(unmount, { timeoutMs: 30_000 });
         if (ended.code !== 0) problems.push(describeFailure(unmount, ended));
       }
