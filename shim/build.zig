@@ -2,6 +2,7 @@
 //!
 //!     lib/libbtfuse_native.so   what the daemon calls through FFI; no libc
 //!     lib/libbtfuse_preload.so  what programs load to reach a mount without the kernel (LD_PRELOAD); glibc
+//!     lib/libbtfuse_preload_32bit.so  the same for 32-bit programs, which it leaves alone; no libc
 //!     bin/btfuse-launcher       start of the one-file executable; static, no libc
 //!     bin/btfuse-pack           makes the executable of it
 //!     bin/gen_layout            prints src/region/layout.gen.ts
@@ -15,12 +16,13 @@ const std = @import("std");
 const Part = struct {
     name: []const u8,
     source: []const u8,
-    kind: enum { library, libc_library, static_program, libc_program },
+    kind: enum { library, library_32bit, libc_library, static_program, libc_program },
 };
 
 const parts = [_]Part{
     .{ .name = "btfuse_native", .source = "native.zig", .kind = .library },
     .{ .name = "btfuse_preload", .source = "preload.zig", .kind = .libc_library },
+    .{ .name = "btfuse_preload_32bit", .source = "preload_32bit.zig", .kind = .library_32bit },
     .{ .name = "btfuse-launcher", .source = "launcher.zig", .kind = .static_program },
     .{ .name = "btfuse-pack", .source = "pack.zig", .kind = .static_program },
     .{ .name = "gen_layout", .source = "gen_layout.zig", .kind = .static_program },
@@ -39,13 +41,19 @@ pub fn build(b: *std.Build) void {
         .abi = .gnu,
         .glibc_version = .{ .major = 2, .minor = 31, .patch = 0 },
     });
+    const target_32bit = b.resolveTargetQuery(.{
+        .cpu_arch = .x86,
+        .cpu_model = .{ .explicit = &std.Target.x86.cpu.i586 },
+        .os_tag = .linux,
+        .abi = .gnu,
+    });
     const optimize = b.standardOptimizeOption(.{ .preferred_optimize_mode = .ReleaseFast });
 
     const layout = b.createModule(.{ .root_source_file = b.path("layout.zig") });
     for (parts) |part| {
         const module = b.createModule(.{
             .root_source_file = b.path(part.source),
-            .target = target,
+            .target = if (part.kind == .library_32bit) target_32bit else target,
             .optimize = optimize,
             .strip = optimize != .Debug,
             .link_libc = part.kind == .libc_program or part.kind == .libc_library,
@@ -53,7 +61,7 @@ pub fn build(b: *std.Build) void {
         // Sources outside this directory cannot import it by path.
         module.addImport("layout", layout);
         const artifact = switch (part.kind) {
-            .library, .libc_library => b.addLibrary(.{
+            .library, .library_32bit, .libc_library => b.addLibrary(.{
                 .name = part.name,
                 .root_module = module,
                 .linkage = .dynamic,

@@ -6,4 +6,5 @@ comptime {
     _ = @import("fuse_device.zig");
     _ = @import("process.zig");
     _ = @import("processor.zig");
+    _ = @import("files.zig");
 }

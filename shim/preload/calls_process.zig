@@ -8,6 +8,7 @@ const std = @import("std");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
+const exec_environment = @import("exec_environment.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const private = @import("private.zig");
@@ -104,15 +105,43 @@ pub const jump_to_next =
     \\ jmpq *%%r11
 ;
 
+/// Which argument is the new program's environment; null: it gets this process's.
+fn environmentArgument(comptime name: []const u8) ?usize {
+    const Place = struct { []const u8, usize };
+    const places = [_]Place{
+        .{ "execve", 2 },   .{ "execvpe", 2 },     .{ "fexecve", 2 },
+        .{ "execveat", 3 }, .{ "posix_spawn", 5 }, .{ "posix_spawnp", 5 },
+    };
+    inline for (places) |place| if (std.mem.eql(u8, place[0], name)) return place[1];
+    return null;
+}
+
+/// Calls the next function of this name with an environment that the new program can use.
+fn start(comptime name: [:0]const u8, given: [6]usize) usize {
+    const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) usize;
+    const function = next.call(name, *const F);
+    var a = given;
+    const argument = comptime environmentArgument(name);
+    const place = argument orelse {
+        exec_environment.correctOwn();
+        return function(a[0], a[1], a[2], a[3], a[4], a[5]);
+    };
+    const environment: exec_environment.Environment = .of(a[place]);
+    defer environment.release();
+    a[place] = environment.list;
+    return function(a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 fn Exec(comptime name: [:0]const u8) type {
     return struct {
-        const F = fn (usize, usize, usize, usize, usize) callconv(.c) c_int;
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
             prepareExec();
-            return next.call(name, *const F)(a, b, c, d, e);
+            return @bitCast(@as(u32, @truncate(start(name, .{ a, b, c, d, e, 0 }))));
         }
         fn prepare() callconv(.c) *const anyopaque {
             prepareExec();
+            // The environment that execle(3) is given is somewhere on the stack, and stays as it is.
+            if (comptime !std.mem.eql(u8, name, "execle")) exec_environment.correctOwn();
             return next.call(name, *const anyopaque);
         }
         /// Any number of arguments, some on the stack: all stay where they are, and the next function is jumped to.
@@ -128,10 +157,9 @@ fn Exec(comptime name: [:0]const u8) type {
 /// Another program besides this one: it inherits what is not to be closed on exec.
 fn Starting(comptime name: [:0]const u8) type {
     return struct {
-        const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) usize;
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
             descriptors.materializeAll(.inherited);
-            return next.call(name, *const F)(a, b, c, d, e, f);
+            return start(name, .{ a, b, c, d, e, f });
         }
     };
 }

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { othersPreloaded, withSettings } from "./accelerated.ts";
 import { quoted } from "./env.ts";
 
-Deno.test("what else is preloaded stays, behind our library, which is named once", () => {
+Deno.test("what else is preloaded stays, in front of our library, which is named once", () => {
   assertEquals(othersPreloaded(undefined), []);
   assertEquals(othersPreloaded(" /a.so:/x/libbtfuse_preload.so b.so: "), ["/a.so", "b.so"]);
 });

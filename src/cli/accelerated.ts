@@ -3,7 +3,6 @@
  * Shared by `btfuse run`, `env` and `doctor`.
  */
 import { variableName } from "../../ffi/build_kind.ts";
-import { findLibrary } from "../../ffi/library_path.ts";
 import { Failure } from "../daemon/failure.ts";
 import {
   btfuseMounts,
@@ -14,6 +13,7 @@ import {
 } from "../daemon/mountinfo.ts";
 import { currentUid, objectName } from "../daemon/shared_objects.ts";
 import { UsageError } from "./arguments.ts";
+import { placeLibrary } from "./library_place.ts";
 import { findTarget } from "./targets.ts";
 
 export const PRELOAD_VARIABLE = "LD_PRELOAD";
@@ -58,13 +58,13 @@ function workingDirectory(): string | undefined {
 }
 
 /**
- * Absolute path of the library, as LD_PRELOAD can name it.
+ * Path of the library, as LD_PRELOAD can name it.
  * @throws {Failure} it cannot
  */
 export function preloadLibrary(): string {
-  const path = findLibrary("libbtfuse_preload.so");
+  const path = placeLibrary();
   // ld.so(8): the list is separated by blanks and colons, and `$` begins a token.
-  if (/[\s:$]/.test(path)) {
+  if (/[\s:$]/.test(path.replace("/$PLATFORM/", "/"))) {
     throw new Failure(
       `the library's path ${path} has a blank, ':' or '$', which ${PRELOAD_VARIABLE} cannot name: ` +
         "XDG_CACHE_HOME can choose another place",
@@ -73,14 +73,14 @@ export function preloadLibrary(): string {
   return path;
 }
 
-/** @param preloaded LD_PRELOAD as it is; what it names stays, behind ours */
+/** @param preloaded LD_PRELOAD as it is; what it names stays in front and calls us, as fakeroot and sanitizers must be */
 export function settingsFor(
   mount: MountEntry,
   library: string,
   preloaded: string | undefined,
 ): Settings {
   return {
-    [PRELOAD_VARIABLE]: [library, ...othersPreloaded(preloaded)].join(":"),
+    [PRELOAD_VARIABLE]: [...othersPreloaded(preloaded), library].join(":"),
     [MOUNT_VARIABLE]: mount.mountPoint,
     [OBJECT_VARIABLE]: objectName({ uid: mountUid(mount), name: mount.source }),
   };

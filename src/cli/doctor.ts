@@ -156,7 +156,7 @@ function libraryReasons(interpreter: string | undefined): string[] {
     return [messageOf(error)];
   }
   if (interpreter === undefined) return [];
-  const missing = missingVersions(library, interpreter);
+  const missing = missingVersions(library.replace("$PLATFORM", "x86_64"), interpreter);
   return missing.length === 0
     ? []
     : [`its C library is too old: it has no ${missing.join(", ")}, which our library needs`];

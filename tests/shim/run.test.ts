@@ -132,7 +132,7 @@ mountTest("run: what is preloaded already stays, and a second run changes nothin
   const library = "/lib/x86_64-linux-gnu/libm.so.6";
   const nested = [...btfuseCommand(), "run", "sh", "-c", 'echo "$LD_PRELOAD"'];
   const output = await btfuseOk(["run", ...nested], { cwd: m.dir, env: { LD_PRELOAD: library } });
-  assertMatch(output, new RegExp(`^/[^:]*/libbtfuse_preload\\.so:${library}\n$`));
+  assertMatch(output, new RegExp(`^${library}:/[^:]*/libbtfuse_preload\\.so\n$`));
 });
 
 mountTest("env: settings for a shell, and the way back", async (m) => {
