@@ -2,7 +2,7 @@
  * Builds btfuse: the native parts, then the one-file executable `btfuse` at the repository's root.
  *
  *     deno run -A shim/build.ts                  all of it
- *     deno run -A shim/build.ts gen [--check]    src/region/layout.gen.ts from shim/layout.zig
+ *     deno run -A shim/build.ts gen [--check]    the TypeScript of shim/layout.zig and shim/fuse_protocol.zig
  *
  * The executable is made by `deno compile` where its base binary can be had (compile.ts), and with
  * our own launcher otherwise (launcher_file.ts). Both embed the same things: main.ts, every
@@ -13,7 +13,11 @@ import { compile } from "./compile.ts";
 import { packWithLauncher } from "./launcher_file.ts";
 import { embedded, ROOT, run, ZIG_OUT } from "./build_common.ts";
 
-const LAYOUT = `${ROOT}/src/region/layout.gen.ts`;
+/** What gen_layout prints, by its argument. */
+const GENERATED: [argument: string, path: string][] = [
+  ["layout", `${ROOT}/src/region/layout.gen.ts`],
+  ["fuse", `${ROOT}/src/ops/fuse_records.gen.ts`],
+];
 
 async function zigBuild(...steps: string[]): Promise<void> {
   // The real binary: node_modules/.bin/zig is a Node.js program that starts it.
@@ -34,12 +38,13 @@ async function build(): Promise<void> {
 
 async function generate(check: boolean): Promise<void> {
   await zigBuild("gen_layout");
-  const fresh = await run([`${ZIG_OUT}/bin/gen_layout`], { capture: true });
-  if (check) {
-    if (Deno.readTextFileSync(LAYOUT) === fresh) return;
-    throw new Error(`${LAYOUT} is stale: run "./dev gen" and commit the result`);
+  for (const [argument, path] of GENERATED) {
+    const fresh = await run([`${ZIG_OUT}/bin/gen_layout`, argument], { capture: true });
+    if (!check) Deno.writeTextFileSync(path, fresh);
+    else if (Deno.readTextFileSync(path) !== fresh) {
+      throw new Error(`${path} is stale: run "./dev gen" and commit the result`);
+    }
   }
-  Deno.writeTextFileSync(LAYOUT, fresh);
 }
 
 if (import.meta.main) {

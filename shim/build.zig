@@ -5,7 +5,7 @@
 //!     lib/libbtfuse_preload_32bit.so  the same for 32-bit programs, which it leaves alone; no libc
 //!     bin/btfuse-launcher       start of the one-file executable; static, no libc
 //!     bin/btfuse-pack           makes the executable of it
-//!     bin/gen_layout            prints src/region/layout.gen.ts
+//!     bin/gen_layout            prints src/region/layout.gen.ts and src/ops/fuse_records.gen.ts
 //!     bin/bench_client          timing client of `deno task bench`; glibc
 //!     bin/test_agent            system-call agent of the tests; glibc
 //!     bin/test_limits           program of the tests: threads, very many files, signals, processes; glibc

@@ -1,67 +1,56 @@
-//! Prints layout.zig as TypeScript. Words are 32-bit indexes from the record's start, so that a
-//! field of record N is view[N * RECORD_WORDS + FIELD]; 64-bit fields are two words, low first.
+//! Prints as TypeScript the declarations of layout.zig (argument `layout`) or those of fuse_protocol.zig (`fuse`). A record's fields are
+//! 32-bit indexes from its start, so that a field of record N is view[N * RECORD_WORDS + FIELD]; 64-bit fields are two words, low first.
+//! Fields smaller than a word are counted in bytes.
 
 const std = @import("std");
 const layout = @import("layout.zig");
+const declarations = layout.declarations;
 
-const constants = .{
-    "page_bytes",            "block_bytes",           "root_ino",                "name_bytes_max",
-    "map_fanout",            "direct_count",          "map_height_max",          "file_bytes_max",
-    "entry_unwritten",       "inode_chunk_count",     "slot_chunk_count",        "inode_flag_acl_default",
-    "inode_flag_capability", "inode_flag_acl_access", "target_inline_bytes",     "slot_kind_free",
-    "slot_kind_dentry",      "slot_kind_extension",   "kernel_holds_attributes", "kernel_holds_data",
-    "kernel_holds_listing",  "negative_names_words",  "inode_flag_orphan",       "inode_flag_linkable",
-    "extend_daemon",         "limbo_max",             "kernel_holds_end",        "misplaced_max",
-    "client_count_max",      "client_pages",          "descriptions_per_page",   "client_description_max",
-    "client_thread_max",     "client_free",           "client_registering",      "client_live",
-    "description_free",      "description_claimed",   "description_open",        "ring_slot_count",
-    "ring_free",             "ring_claimed",          "ring_ready",              "ring_done",
-    "ring_bytes_max",        "ring_ping",             "ring_release",            "ring_accessed",
-    "ring_invalidate",       "ring_make",             "ring_symlink",            "ring_link",
-    "ring_remove",           "ring_rename",           "ring_setattr",            "ring_prepare",
-    "ring_fallocate",        "ring_copy",             "ring_setxattr",           "ring_removexattr",
-    "ring_tmpfile",          "ring_unhide",           "kernel_uses_map",         "kernel_uses_append",
-    "client_sleeps",         "worker_leaves",
-};
+const layout_text = "// Generated from shim/layout.zig by `deno task gen`. Do not edit.\n\n" ++
+    pair("LAYOUT_HASH", layout.layout_hash) ++ print(layout);
+const fuse_text = "// Generated from shim/fuse_protocol.zig by `deno task gen`. Do not edit.\n\n" ++ print(layout.fuse);
 
-fn upper(comptime name: []const u8) [name.len]u8 {
-    var out: [name.len]u8 = undefined;
-    for (name, &out) |from, *to| to.* = std.ascii.toUpper(from);
+/// A number that a double may not hold exactly, as two words.
+fn pair(comptime name: []const u8, comptime value: u64) []const u8 {
+    return std.fmt.comptimePrint("export const {s}_LO = 0x{x};\nexport const {s}_HI = 0x{x};\n", .{
+        name, @as(u32, @truncate(value)), name, @as(u32, value >> 32),
+    });
+}
+
+fn number(comptime name: []const u8, comptime value: anytype) []const u8 {
+    if (@TypeOf(value) == u64) return pair(name, value);
+    return std.fmt.comptimePrint("export const {s} = {d};\n", .{ name, value });
+}
+
+fn print(comptime File: type) []const u8 {
+    @setEvalBranchQuota(10_000_000);
+    var out: []const u8 = "";
+    for (declarations.numbers(File)) |name| out = out ++ number(declarations.upper(name), @field(File, name));
+    for (declarations.records(File)) |record| out = out ++ "\n" ++ printRecord(record);
     return out;
 }
 
-const text: []const u8 = blk: {
-    @setEvalBranchQuota(1_000_000);
-    var out: []const u8 =
-        \\// Generated from shim/layout.zig by `deno task gen`. Do not edit.
-        \\
-        \\
-    ;
-    for (.{ .{ "MAGIC", layout.magic }, .{ "LAYOUT_HASH", layout.layout_hash } }) |pair| {
-        out = out ++ std.fmt.comptimePrint("export const {s}_LO = 0x{x};\nexport const {s}_HI = 0x{x};\n", .{
-            pair[0], @as(u32, @truncate(pair[1])), pair[0], @as(u32, pair[1] >> 32),
-        });
-    }
-    for (constants) |name| {
-        out = out ++ std.fmt.comptimePrint("export const {s} = {d};\n", .{ &upper(name), @field(layout, name) });
-    }
-    for (layout.records) |record| {
-        out = out ++ std.fmt.comptimePrint("\nexport const {s}_WORDS = {d};\n", .{ record[0], @sizeOf(record[1]) / 4 });
-        for (@typeInfo(record[1]).@"struct".fields) |field| {
-            if (std.mem.startsWith(u8, field.name, "reserved")) continue;
-            const offset = @offsetOf(record[1], field.name);
-            const bytes = @typeInfo(field.type) == .array and @typeInfo(field.type).array.child == u8;
-            out = out ++ std.fmt.comptimePrint("export const {s}_{s}{s} = {d};\n", .{
-                record[0], &upper(field.name), if (bytes) "_OFFSET_BYTES" else "", if (bytes) offset else offset / 4,
-            });
-            if (bytes) out = out ++ std.fmt.comptimePrint("export const {s}_{s}_BYTES = {d};\n", .{ record[0], &upper(field.name), @sizeOf(field.type) });
+fn printRecord(comptime record: declarations.Named) []const u8 {
+    const prefix = declarations.upper(record.name);
+    var out: []const u8 = "";
+    if (@hasDecl(record.Type, "operation")) out = out ++ number(prefix, record.Type.operation);
+    out = out ++ number(prefix ++ "_WORDS", @sizeOf(record.Type) / 4);
+    for (@typeInfo(record.Type).@"struct".fields) |field| {
+        if (declarations.isReserved(field.name)) continue;
+        const offset = @offsetOf(record.Type, field.name);
+        const in_bytes = declarations.isInBytes(field.type);
+        out = out ++ number(declarations.fieldName(record.name, field.name, field.type), if (in_bytes) offset else offset / 4);
+        if (in_bytes and @typeInfo(field.type) == .array) {
+            out = out ++ number(prefix ++ "_" ++ declarations.upper(field.name) ++ "_BYTES", @sizeOf(field.type));
         }
     }
-    break :blk out;
-};
+    return out;
+}
 
-pub fn main() void {
-    var rest = text;
+pub fn main(init: std.process.Init.Minimal) void {
+    const arguments = init.args.vector;
+    const is_fuse = arguments.len > 1 and std.mem.eql(u8, std.mem.span(arguments[1]), "fuse");
+    var rest: []const u8 = if (is_fuse) fuse_text else layout_text;
     while (rest.len > 0) {
         const written = std.os.linux.write(1, rest.ptr, rest.len);
         if (std.os.linux.errno(written) != .SUCCESS) std.process.exit(1);

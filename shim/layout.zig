@@ -1,6 +1,9 @@
 //! The layout of a region, written once. `gen_layout.zig` prints it as TypeScript
 //! (src/region/layout.gen.ts); daemon and clients compare `layout_hash` when they attach.
 //!
+//! Every public number and every public `extern struct` of this file (and of fuse_protocol.zig) is part of the hash and of the
+//! TypeScript, without being listed anywhere: what both sides must agree on belongs here, as a public declaration.
+//!
 //! A region is one shared-memory object:
 //!   superblock (one page) · pool sets (bit trees) · hash buckets · inode table · slot table · blocks · request ring · clients
 //! All areas are page aligned. Records name each other by number, never by address; 0 = none.
@@ -10,6 +13,14 @@
 //! go by sequence words: odd = being changed, different afterwards = read again.
 
 const std = @import("std");
+/// How the declarations of this file are found and named; for the generator and the tests.
+pub const declarations = @import("declarations.zig");
+/// The records of the kernel's FUSE protocol.
+pub const fuse = @import("fuse_protocol.zig");
+
+/// To be raised when daemon and clients have to agree on something that no declaration here shows: how names are hashed, who may take a
+/// lock, what a field means.
+pub const protocol_version = 2;
 
 pub const page_bytes = 4096;
 pub const block_bytes = 4096;
@@ -36,7 +47,7 @@ pub const direct_count = 12;
 /// A block map of this height reaches 2^40 blocks.
 pub const map_height_max = 4;
 /// 4 PiB: what a map of full height can name. Offsets stay exact in a double.
-pub const file_bytes_max: u64 = 1 << 52;
+pub const file_bytes_max = 1 << 52;
 /// In a block map entry: the block is reserved but holds no data; it reads as zeros.
 pub const entry_unwritten: u32 = 1 << 31;
 
@@ -346,43 +357,183 @@ pub const ring_claimed = 1;
 pub const ring_ready = 2;
 pub const ring_done = 3;
 pub const ring_bytes_max = page_bytes - 192;
+pub const ring_results_words = 10;
+pub const ring_arguments_words = 26;
 
-// Operations of the ring. Numbers in parentheses: arguments; names lie in `bytes`. "inode" = number and generation, two arguments:
-// a number that is used again for another inode is answered ESTALE.
-/// () → nothing; measures the way.
-pub const ring_ping = 1;
-/// (inode): the last open file description of an inode without names is gone.
-pub const ring_release = 2;
-/// (inode): it was read; atime by the rules of the mount.
-pub const ring_accessed = 3;
-/// (inode, offset, length): bytes were stored that the kernel may hold; done when it holds them no more.
-pub const ring_invalidate = 4;
-/// (parent inode, mode with S_IFMT, umask, uid, gid, rdev), name → inode, dentry. A regular file counts as opened: open_count + 1.
-pub const ring_make = 5;
-/// (parent inode, uid, gid), name NUL target → inode
-pub const ring_symlink = 6;
-/// (inode, parent inode), name
-pub const ring_link = 7;
-/// (parent inode, 1 for a directory), name
-pub const ring_remove = 8;
-/// (parent inode, new parent inode, flags of renameat2), name NUL new name
-pub const ring_rename = 9;
-/// (inode, FATTR_* bits, size, mode, uid, gid, atime s, atime ns, mtime s, mtime ns, caller's uid, caller may keep set-group-ID)
-pub const ring_setattr = 10;
-/// (inode, offset, length, caller's uid, caller may keep set-group-ID): the range has blocks afterwards, those that are new read as zeros → bytes that have, from offset on
-pub const ring_prepare = 11;
-/// (inode, offset, length, mode of fallocate)
-pub const ring_fallocate = 12;
-/// (inode, offset, target inode, offset, length) → bytes
-pub const ring_copy = 13;
-/// (inode, flags), name NUL value
-pub const ring_setxattr = 14;
-/// (inode), name
-pub const ring_removexattr = 15;
-/// (parent inode, mode, umask, uid, gid) → inode, as ring_make
-pub const ring_tmpfile = 16;
-/// (inode): it was opened by its hidden name (src/ops/lookup.ts), which the kernel need not remember: it would keep the file from ending.
-pub const ring_unhide = 17;
+/// Bytes that one `RingCopy` copies at most, so that others are served in between.
+pub const copy_bytes_max = 32 << 20;
+/// Bytes that one `RingPrepare` makes room for at most.
+pub const prepare_bytes_max = 1 << 20;
+
+// Messages of the ring: for every operation a record with its number, which lies over `RingSlot.arguments`, and, where the answer is more
+// than `RingSlot.result`, a record `Answer`, which lies over `RingSlot.results`. Names and the like lie in `RingSlot.bytes`; the comment says what.
+
+/// An inode for ever: a number that is used again for another inode has another generation, and is answered ESTALE.
+pub const InodeName = extern struct { ino: u32, generation: u32 };
+
+pub const RingTime = extern struct { seconds: i64, nanoseconds: u32, reserved: u32 = 0 };
+
+/// Who wants a change that takes set-user-ID, set-group-ID and capabilities from a file.
+pub const RingCaller = extern struct {
+    uid: u32,
+    /// 1: set-group-ID stays, for the caller belongs to the file's group.
+    may_keep_set_group_id: u32,
+};
+
+/// The answer of operations that make an inode.
+pub const RingMade = extern struct {
+    inode: InodeName,
+    /// 0: it has no name.
+    dentry: u32,
+    reserved: u32 = 0,
+};
+
+/// Does nothing; measures the way.
+pub const RingPing = extern struct {
+    pub const operation = 1;
+};
+
+/// The last open file description of an inode without names is gone.
+pub const RingRelease = extern struct {
+    pub const operation = 2;
+    inode: InodeName,
+};
+
+/// The inode was read: its atime follows the rules of the mount.
+pub const RingAccessed = extern struct {
+    pub const operation = 3;
+    inode: InodeName,
+};
+
+/// Bytes were stored that the kernel may hold. Answered when it holds them no more.
+pub const RingInvalidate = extern struct {
+    pub const operation = 4;
+    inode: InodeName,
+    /// 1: the file may have become longer.
+    grew: u32,
+};
+
+/// mknod(2), mkdir(2), open(2) with O_CREAT; bytes: the name. A regular file counts as opened: `Inode.open_count` + 1.
+pub const RingMake = extern struct {
+    pub const operation = 5;
+    pub const Answer = RingMade;
+    parent: InodeName,
+    /// With the type (S_IFMT).
+    mode: u32,
+    umask: u32,
+    uid: u32,
+    gid: u32,
+    rdev: u32,
+};
+
+/// symlink(2); bytes: the name, NUL, the target.
+pub const RingSymlink = extern struct {
+    pub const operation = 6;
+    pub const Answer = RingMade;
+    parent: InodeName,
+    uid: u32,
+    gid: u32,
+};
+
+/// link(2); bytes: the new name.
+pub const RingLink = extern struct {
+    pub const operation = 7;
+    inode: InodeName,
+    parent: InodeName,
+};
+
+/// unlink(2) and rmdir(2); bytes: the name.
+pub const RingRemove = extern struct {
+    pub const operation = 8;
+    parent: InodeName,
+    /// 1: rmdir(2).
+    as_directory: u32,
+};
+
+/// renameat2(2); bytes: the name, NUL, the new name.
+pub const RingRename = extern struct {
+    pub const operation = 9;
+    parent: InodeName,
+    new_parent: InodeName,
+    /// RENAME_*
+    flags: u32,
+};
+
+/// chmod(2), chown(2), truncate(2), utimensat(2).
+pub const RingSetattr = extern struct {
+    pub const operation = 10;
+    inode: InodeName,
+    /// Which of the others count: fuse.fattr_*.
+    valid: u32,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    atime: RingTime,
+    mtime: RingTime,
+    caller: RingCaller,
+};
+
+/// The range has blocks afterwards; those that are new read as zeros. Result: how many bytes have, from `offset` on.
+pub const RingPrepare = extern struct {
+    pub const operation = 11;
+    inode: InodeName,
+    offset: u64,
+    length: u64,
+    caller: RingCaller,
+};
+
+/// fallocate(2)
+pub const RingFallocate = extern struct {
+    pub const operation = 12;
+    inode: InodeName,
+    offset: u64,
+    length: u64,
+    /// FALLOC_FL_*
+    mode: u32,
+    reserved: u32 = 0,
+};
+
+/// copy_file_range(2). Result: bytes copied.
+pub const RingCopy = extern struct {
+    pub const operation = 13;
+    inode: InodeName,
+    target: InodeName,
+    offset: u64,
+    target_offset: u64,
+    length: u64,
+};
+
+/// setxattr(2); bytes: the attribute's name, NUL, its value.
+pub const RingSetxattr = extern struct {
+    pub const operation = 14;
+    inode: InodeName,
+    /// XATTR_CREATE, XATTR_REPLACE
+    flags: u32,
+};
+
+/// removexattr(2); bytes: the attribute's name.
+pub const RingRemovexattr = extern struct {
+    pub const operation = 15;
+    inode: InodeName,
+};
+
+/// open(2) with O_TMPFILE. Counts as opened, as with `RingMake`.
+pub const RingTmpfile = extern struct {
+    pub const operation = 16;
+    pub const Answer = RingMade;
+    parent: InodeName,
+    mode: u32,
+    umask: u32,
+    uid: u32,
+    gid: u32,
+};
+
+/// The inode was opened by its hidden name (src/ops/lookup.ts), which the kernel need not remember: it would keep the file from ending.
+pub const RingUnhide = extern struct {
+    pub const operation = 17;
+    inode: InodeName,
+};
 
 /// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.
 pub const worker_leaves: u32 = 0xffff_ffff;
@@ -401,20 +552,10 @@ pub const RingSlot = extern struct {
     waiting: u32,
     bytes_length: u32,
     /// With the state in one cache line, as the first arguments are in the next one.
-    results: [5]u64,
-    arguments: [13]u64,
+    results: [ring_results_words]u32,
+    arguments: [ring_arguments_words]u32,
     reserved: [3]u64,
     bytes: [ring_bytes_max]u8,
-};
-
-pub const records = .{
-    .{ "CLIENT", Client },
-    .{ "DESCRIPTION", Description },
-    .{ "RING", RingSlot },
-    .{ "SUPER", Superblock },
-    .{ "INODE", Inode },
-    .{ "DENTRY", Dentry },
-    .{ "EXTENSION", Extension },
 };
 
 comptime {
@@ -434,15 +575,14 @@ comptime {
     std.debug.assert(@offsetOf(Inode, "direct") + direct_count * 4 - @offsetOf(Inode, "map_height") == target_inline_bytes);
 }
 
-/// FNV-1a over every record's name, fields, offsets and sizes: any change of layout changes it.
-pub const layout_hash: u64 = blk: {
-    @setEvalBranchQuota(1_000_000);
-    var text: []const u8 = "";
-    for (records) |record| {
-        text = text ++ record[0] ++ std.fmt.comptimePrint(":{d};", .{@sizeOf(record[1])});
-        for (@typeInfo(record[1]).@"struct".fields) |field| {
-            text = text ++ field.name ++ std.fmt.comptimePrint("@{d}+{d};", .{ @offsetOf(record[1], field.name), @sizeOf(field.type) });
-        }
+comptime {
+    @setEvalBranchQuota(100_000);
+    for (declarations.messages(@This()), 0..) |message, i| {
+        std.debug.assert(@sizeOf(message) <= @sizeOf(@FieldType(RingSlot, "arguments")));
+        if (@hasDecl(message, "Answer")) std.debug.assert(@sizeOf(message.Answer) <= @sizeOf(@FieldType(RingSlot, "results")));
+        for (declarations.messages(@This())[0..i]) |other| std.debug.assert(message.operation != other.operation);
     }
-    break :blk std.hash.Fnv1a_64.hash(text);
-};
+}
+
+/// Of every public number and record, see declarations.zig: any change of them changes it.
+pub const layout_hash: u64 = declarations.hash(.{ @This(), fuse });

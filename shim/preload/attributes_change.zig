@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const layout = @import("layout");
+const fuse = layout.fuse;
 const limits = @import("limits.zig");
 const permissions = @import("permissions.zig");
 const system = @import("system.zig");
@@ -12,48 +13,43 @@ const Actor = permissions.Actor;
 const Inode = layout.Inode;
 const Outcome = permissions.Outcome;
 
-// struct fuse_setattr_in, `valid`
-pub const mode_bit = 1;
-pub const uid_bit = 2;
-pub const gid_bit = 4;
-pub const size_bit = 8;
-pub const atime_bit = 16;
-pub const mtime_bit = 32;
-pub const atime_now_bit = 128;
-pub const mtime_now_bit = 256;
-
-const argument_count = 13;
-
 pub const Change = struct {
-    valid: u64,
+    valid: u32,
     size: u64 = 0,
-    mode: u64 = 0,
-    uid: u64 = 0,
-    gid: u64 = 0,
+    mode: u32 = 0,
+    uid: u32 = 0,
+    gid: u32 = 0,
     atime: system.Timespec = .{ .sec = 0, .nsec = 0 },
     mtime: system.Timespec = .{ .sec = 0, .nsec = 0 },
 
     /// null: the inode has ended meanwhile.
     pub fn ask(change: Change, who: Actor, place: walk.Place) ?Outcome {
-        return who.ask(layout.ring_setattr, &change.arguments(place, who.own.uid), &.{}, null);
+        return who.ask(change.message(place, who.own.uid), &.{}, null);
     }
 
-    fn arguments(change: Change, place: walk.Place, uid: u32) [argument_count]u64 {
+    fn message(change: Change, place: walk.Place, uid: u32) layout.RingSetattr {
         return .{
-            place.ino,                   place.generation,
-            change.valid,                change.size,
-            change.mode,                 change.uid,
-            change.gid,                  @bitCast(change.atime.sec),
-            @bitCast(change.atime.nsec), @bitCast(change.mtime.sec),
-            @bitCast(change.mtime.nsec), uid,
-            0,
+            .inode = place.name(),
+            .valid = change.valid,
+            .mode = change.mode,
+            .uid = change.uid,
+            .gid = change.gid,
+            .size = change.size,
+            .atime = ringTime(change.atime),
+            .mtime = ringTime(change.mtime),
+            .caller = .{ .uid = uid, .may_keep_set_group_id = 0 },
         };
     }
 };
 
+/// Nanoseconds that are none are refused by the daemon.
+fn ringTime(time: system.Timespec) layout.RingTime {
+    return .{ .seconds = time.sec, .nanoseconds = std.math.cast(u32, time.nsec) orelse std.math.maxInt(u32) };
+}
+
 /// truncate(2) of a file from which it takes no privileges.
-pub fn toSize(place: walk.Place, size: u64) [argument_count]u64 {
-    return (Change{ .valid = size_bit, .size = size }).arguments(place, 0);
+pub fn toSize(place: walk.Place, size: u64) layout.RingSetattr {
+    return (Change{ .valid = fuse.fattr_size, .size = size }).message(place, 0);
 }
 
 /// The kernel refers to the inode. Told to forget its attributes it goes on using mode, owner and size where it does not need
@@ -74,7 +70,7 @@ pub fn setMode(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: c_
     if (hasAccessList(inode)) return .{ .kernel = .access_list };
     if (isKnown(inode)) return .{ .kernel = .materialized };
     const taken: u32 = if (who.mayKeepSetGid(inode.gid)) 0 else permissions.set_gid_mode;
-    return (Change{ .valid = mode_bit, .mode = wanted & permission_bits & ~taken }).ask(who, place);
+    return (Change{ .valid = fuse.fattr_mode, .mode = wanted & permission_bits & ~taken }).ask(who, place);
 }
 
 pub const Owner = struct { uid: u32, gid: u32 };
@@ -92,7 +88,7 @@ pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner
         if (to.gid != unchanged and !(is_owner and (to.gid == inode.gid or who.own.isMember(to.gid)))) return .{ .local = .PERM };
     }
     if (isKnown(inode)) return .{ .kernel = .materialized };
-    const valid = (if (to.uid == unchanged) 0 else @as(u64, uid_bit)) | (if (to.gid == unchanged) 0 else @as(u64, gid_bit));
+    const valid = (if (to.uid == unchanged) 0 else @as(u32, fuse.fattr_uid)) | (if (to.gid == unchanged) 0 else @as(u32, fuse.fattr_gid));
     return (Change{ .valid = valid, .uid = to.uid, .gid = to.gid }).ask(who, place);
 }
 
@@ -118,7 +114,7 @@ pub fn setSizeOfOpen(who: Actor, place: walk.Place, inode: *volatile Inode, size
     const loses = mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
     if (loses) return .{ .kernel = .special_file };
     if (size > inode.size and limits.fileSize() != null) return .{ .kernel = .arguments };
-    return (Change{ .valid = size_bit, .size = size }).ask(who, place);
+    return (Change{ .valid = fuse.fattr_size, .size = size }).ask(who, place);
 }
 
 pub const Times = [2]system.Timespec;
@@ -139,8 +135,12 @@ pub fn setSpace(who: Actor, place: walk.Place, inode: *volatile Inode, space: Sp
     const loses = inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
     if (loses) return .{ .kernel = .special_file };
     if (space.mode & keep_size == 0 and limits.fileSize() != null) return .{ .kernel = .arguments };
-    const arguments = [_]u64{ place.ino, place.generation, space.offset, space.length, @intCast(space.mode) };
-    return who.ask(layout.ring_fallocate, &arguments, &.{}, null);
+    return who.ask(layout.RingFallocate{
+        .inode = place.name(),
+        .offset = space.offset,
+        .length = space.length,
+        .mode = @intCast(space.mode),
+    }, &.{}, null);
 }
 
 pub fn setTimes(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: ?Times) ?Outcome {
@@ -154,17 +154,17 @@ pub fn setTimes(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: ?
     var change: Change = .{ .valid = 0 };
     switch (times[0].nsec) {
         utime_omit => {},
-        utime_now => change.valid |= atime_bit | atime_now_bit,
+        utime_now => change.valid |= fuse.fattr_atime | fuse.fattr_atime_now,
         else => {
-            change.valid |= atime_bit;
+            change.valid |= fuse.fattr_atime;
             change.atime = times[0];
         },
     }
     switch (times[1].nsec) {
         utime_omit => {},
-        utime_now => change.valid |= mtime_bit | mtime_now_bit,
+        utime_now => change.valid |= fuse.fattr_mtime | fuse.fattr_mtime_now,
         else => {
-            change.valid |= mtime_bit;
+            change.valid |= fuse.fattr_mtime;
             change.mtime = times[1];
         },
     }
@@ -178,10 +178,9 @@ pub fn setAttribute(who: Actor, place: walk.Place, inode: *volatile Inode, a: At
     if (type_bits != walk.s_ifreg and type_bits != walk.s_ifdir) return .{ .kernel = .special_file };
     if (type_bits == walk.s_ifdir and inode.mode & 0o1000 != 0 and !who.isOwner(inode)) return .{ .local = .PERM };
     if (who.may(inode, 2)) |outcome| return outcome;
-    const inode_arguments = [_]u64{ place.ino, place.generation };
-    if (a.is_removed) return who.ask(layout.ring_removexattr, &inode_arguments, &.{a.name}, null);
-    const arguments = inode_arguments ++ [_]u64{@intCast(a.flags)};
-    return who.ask(layout.ring_setxattr, &arguments, &.{ a.name, "\x00", a.value }, null);
+    if (a.is_removed) return who.ask(layout.RingRemovexattr{ .inode = place.name() }, &.{a.name}, null);
+    const message: layout.RingSetxattr = .{ .inode = place.name(), .flags = @intCast(a.flags) };
+    return who.ask(message, &.{ a.name, "\x00", a.value }, null);
 }
 
 /// getxattr(2) of what is not there. Values lie in chains that change under a reader's eyes: the kernel's.

@@ -162,7 +162,7 @@ fn whyNotWrite(v: *const region.View, place: walk.Place, o: linux.O) ?counters.R
 
 /// False: it could not be done.
 fn truncate(v: *const region.View, place: walk.Place) bool {
-    return (ring.change(v, layout.ring_setattr, &attributes_change.toSize(place, 0), &.{}, null) orelse return false) == 0;
+    return (ring.request(v, attributes_change.toSize(place, 0)) orelse return false) == 0;
 }
 
 /// open(2) with O_CREAT of a name that is not there, as far as is known.

@@ -124,9 +124,7 @@ fn PosixFallocate(comptime name: [:0]const u8) type {
 
 // Copying.
 
-/// What one request copies at most (src/ops/ring_operations.ts); a program that wants more asks again, see copy_file_range(2).
-const copy_bytes_max = 32 << 20;
-
+/// Copies at most `copy_bytes_max`; a program that wants more asks again, see copy_file_range(2).
 fn copy_file_range(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: usize, flags: c_uint) callconv(.c) isize {
     if (copied(in, in_offset, out, out_offset, length, flags)) |result| return result;
     descriptors.materialize(in);
@@ -153,12 +151,13 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     const from: u64 = if (in_offset) |given| @intCast(given.*) else source.description.offset;
     const to: u64 = if (out_offset) |given| @intCast(given.*) else target.description.offset;
     if (to > layout.file_bytes_max) return null;
-    const arguments = [_]u64{
-        source.ino,                   source.generation, from,
-        target.ino,                   target.generation, to,
-        @min(length, copy_bytes_max),
-    };
-    const result = ring.change(who.v, layout.ring_copy, &arguments, &.{}, null) orelse return null;
+    const result = ring.request(who.v, layout.RingCopy{
+        .inode = .{ .ino = source.ino, .generation = source.generation },
+        .target = .{ .ino = target.ino, .generation = target.generation },
+        .offset = from,
+        .target_offset = to,
+        .length = @min(length, layout.copy_bytes_max),
+    }) orelse return null;
     if (result < 0) return if (result == -@as(i32, @intFromEnum(next.E.NOSPC))) next.fail(.NOSPC) else null;
     counters.ring(.write);
     const bytes: u32 = @intCast(result);

@@ -5,7 +5,6 @@ const descriptors = @import("descriptors.zig");
 const names = @import("names.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
-const ring = @import("ring.zig");
 const walk = @import("walk.zig");
 
 const Outcome = permissions.Outcome;
@@ -33,13 +32,13 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
         var why: Outcome = undefined;
         const who = permissions.actor(&why) orelse return .{ .outcome = why };
         if (last.kind != .name or last.ino != 0) return .exists;
-        var made: ring.Made = .{};
+        var made: layout.RingMade = undefined;
         const outcome = names.makeIn(who, place, &last, walk.s_ifreg | (mode & permission_bits), &made) orelse continue;
         if (outcome != .ring) return .{ .outcome = outcome };
         return switch (outcome.ring) {
             .SUCCESS => .{ .file = .{
-                .ino = made.ino,
-                .generation = made.generation,
+                .ino = made.inode.ino,
+                .generation = made.inode.generation,
                 .parent = place.ino,
                 .dentry = made.dentry,
             } },

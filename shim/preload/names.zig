@@ -63,7 +63,7 @@ pub fn make(dirfd: c_int, path: Path, mode: u32) Outcome {
 }
 
 /// null: the directory has ended meanwhile.
-pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: ?*ring.Made) ?Outcome {
+pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: ?*layout.RingMade) ?Outcome {
     const for_directory = mode & walk.s_ifmt == walk.s_ifdir;
     if (newNameProblem(who, place, last, for_directory)) |outcome| return outcome;
     const directory = who.inode(place.ino);
@@ -71,8 +71,14 @@ pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made:
     if (!for_directory and who.losesSetGid(directory, mode)) return .{ .kernel = .arguments };
     if (who.register()) |outcome| return outcome;
     const mask = umask.get() orelse return .{ .kernel = .arguments };
-    const arguments = [_]u64{ place.ino, place.generation, mode, mask, who.own.uid, who.own.gid, 0 };
-    return who.ask(layout.ring_make, &arguments, &.{last.name()}, made);
+    return who.ask(layout.RingMake{
+        .parent = place.name(),
+        .mode = mode,
+        .umask = mask,
+        .uid = who.own.uid,
+        .gid = who.own.gid,
+        .rdev = 0,
+    }, &.{last.name()}, made);
 }
 
 /// mknod(2) of a regular file.
@@ -102,8 +108,8 @@ pub fn symlink(target: Path, dirfd: c_int, path: Path) Outcome {
         const who = permissions.actor(&why) orelse return why;
         if (newNameProblem(who, spot.place, &spot.last, false)) |outcome| return outcome;
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
-        const arguments = [_]u64{ spot.place.ino, spot.place.generation, who.own.uid, who.own.gid };
-        return who.ask(layout.ring_symlink, &arguments, &.{ spot.last.name(), nul, target[0..length] }, null) orelse continue;
+        const message: layout.RingSymlink = .{ .parent = spot.place.name(), .uid = who.own.uid, .gid = who.own.gid };
+        return who.ask(message, &.{ spot.last.name(), nul, target[0..length] }, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -126,8 +132,8 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
         if (isDirectory(file)) return .{ .local = .PERM };
         if (watches.concern(who.v, source)) return .{ .kernel = .watched };
-        const arguments = [_]u64{ source.ino, source.generation, spot.place.ino, spot.place.generation };
-        return who.ask(layout.ring_link, &arguments, &.{spot.last.name()}, null) orelse continue;
+        const message: layout.RingLink = .{ .inode = source.name(), .parent = spot.place.name() };
+        return who.ask(message, &.{spot.last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -150,8 +156,8 @@ pub fn remove(dirfd: c_int, path: Path, as_directory: bool) Outcome {
         if (last.slashes and !as_directory) return .{ .local = if (isDirectory(victim)) .ISDIR else .NOTDIR };
         if (who.mayDelete(who.inode(place.ino), victim, as_directory)) |outcome| return outcome;
         if (isKnownDirectory(victim)) return .{ .kernel = .materialized };
-        const arguments = [_]u64{ place.ino, place.generation, @intFromBool(as_directory) };
-        return who.ask(layout.ring_remove, &arguments, &.{last.name()}, null) orelse continue;
+        const message: layout.RingRemove = .{ .parent = place.name(), .as_directory = @intFromBool(as_directory) };
+        return who.ask(message, &.{last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }
@@ -186,8 +192,8 @@ pub fn rename(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, flags: u
         var why: Outcome = undefined;
         const who = permissions.actor(&why) orelse return why;
         if (renameProblem(who, &from, &to, flags)) |outcome| return outcome;
-        const arguments = [_]u64{ from.place.ino, from.place.generation, to.place.ino, to.place.generation, flags };
-        return who.ask(layout.ring_rename, &arguments, &.{ from.last.name(), nul, to.last.name() }, null) orelse continue;
+        const message: layout.RingRename = .{ .parent = from.place.name(), .new_parent = to.place.name(), .flags = flags };
+        return who.ask(message, &.{ from.last.name(), nul, to.last.name() }, null) orelse continue;
     }
     return .{ .kernel = .busy };
 }

@@ -82,9 +82,9 @@ pub const Actor = struct {
     }
 
     /// The daemon's answer, with the inode it made, where one wants it; null: an inode has ended meanwhile, the path is to be walked again.
-    pub fn ask(who: Actor, operation: u32, arguments: []const u64, pieces: []const []const u8, made: ?*ring.Made) ?Outcome {
+    pub fn ask(who: Actor, message: anytype, pieces: []const []const u8, answer: ?*ring.Answer(@TypeOf(message))) ?Outcome {
         if (who.register()) |outcome| return outcome;
-        const result = ring.change(who.v, operation, arguments, pieces, made) orelse return .{ .kernel = .ring_unavailable };
+        const result = ring.change(who.v, message, pieces, answer) orelse return .{ .kernel = .ring_unavailable };
         if (result == -@as(i32, @intFromEnum(E.STALE))) return null;
         return .{ .ring = if (result < 0) @enumFromInt(-result) else .SUCCESS };
     }

@@ -20,38 +20,45 @@ const check_nanoseconds = 100_000_000;
 
 /// An inode was read: its access time follows the rules of the mount. False when it was not noted.
 pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
-    return request(v, layout.ring_accessed, &.{ ino, generation }) == 0;
+    return request(v, layout.RingAccessed{ .inode = .{ .ino = ino, .generation = generation } }) == 0;
 }
 
 /// Bytes were stored that the kernel may hold, or `grew`, the file has become longer than it knows: it holds and believes them no more.
 pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32, grew: bool) void {
-    insist(v, layout.ring_invalidate, &.{ ino, generation, @intFromBool(grew) });
+    insist(v, layout.RingInvalidate{ .inode = .{ .ino = ino, .generation = generation }, .grew = @intFromBool(grew) });
 }
 
 /// Makes room for bytes of a file: for how many, or a negative errno; null when the daemon cannot be asked. What a write takes from a
 /// file is not asked for: such files are the kernel's.
 pub noinline fn prepare(v: *const region.View, ino: u32, generation: u32, offset: u64, length: usize) ?i32 {
-    return request(v, layout.ring_prepare, &.{ ino, generation, offset, length, 0, 0 });
+    return request(v, layout.RingPrepare{
+        .inode = .{ .ino = ino, .generation = generation },
+        .offset = offset,
+        .length = length,
+        .caller = .{ .uid = 0, .may_keep_set_group_id = 0 },
+    });
 }
 
 /// Nobody has the inode open any more, and it has no names.
 pub fn release(v: *const region.View, ino: u32, generation: u32) void {
-    insist(v, layout.ring_release, &.{ ino, generation });
+    insist(v, layout.RingRelease{ .inode = .{ .ino = ino, .generation = generation } });
 }
 
 /// The inode was opened by its hidden name.
 pub fn unhide(v: *const region.View, ino: u32, generation: u32) void {
-    insist(v, layout.ring_unhide, &.{ ino, generation });
+    insist(v, layout.RingUnhide{ .inode = .{ .ino = ino, .generation = generation } });
 }
 
-/// The result of a request (0 or more, or a negative errno); null when the daemon cannot be asked.
-pub fn request(v: *const region.View, operation: u32, arguments: []const u64) ?i32 {
-    return change(v, operation, arguments, &.{}, null);
+/// Makes a request: a message of layout.zig (`Ring…`). Returns its result (0 or more, or a negative errno); null when the daemon cannot
+/// be asked.
+pub fn request(v: *const region.View, message: anytype) ?i32 {
+    return change(v, message, &.{}, null);
 }
 
-/// Of what has been done already: there is no other way to say it, so that it is waited for a slot.
-fn insist(v: *const region.View, operation: u32, arguments: []const u64) void {
-    while (request(v, operation, arguments) == null) {
+/// Like `request`, but reports something that has happened already. The kernel cannot be told of these instead, so it waits until
+/// the ring has a free slot.
+fn insist(v: *const region.View, message: anytype) void {
+    while (request(v, message) == null) {
         if (isOver(v)) return;
         system.nap(pause_nanoseconds);
     }
@@ -59,11 +66,21 @@ fn insist(v: *const region.View, operation: u32, arguments: []const u64) void {
 
 const pause_nanoseconds = 50_000;
 
-pub const Made = struct { ino: u32 = 0, generation: u32 = 0, dentry: u32 = 0 };
+/// What comes with the result of a message.
+pub fn Answer(comptime Message: type) type {
+    return if (@hasDecl(Message, "Answer")) Message.Answer else extern struct {};
+}
 
-/// As `request`, with names or the like, in pieces. It is waited for the answer as long as the daemon lives: nothing is done twice.
-/// `made` gets the inode in the answer, where one is.
-pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pieces: []const []const u8, made: ?*Made) ?i32 {
+/// Like `request`, for a message with names or the like, in pieces. Waits for the answer as long as the daemon lives: nothing is done twice.
+pub fn change(v: *const region.View, message: anytype, pieces: []const []const u8, answer: ?*Answer(@TypeOf(message))) ?i32 {
+    const Message = @TypeOf(message);
+    comptime std.debug.assert(@sizeOf(Message) % @sizeOf(u32) == 0);
+    const words: []const u32 = if (@sizeOf(Message) == 0) &.{} else @as(*const [@sizeOf(Message) / @sizeOf(u32)]u32, @ptrCast(&message));
+    const place: []u8 = if (answer) |a| std.mem.asBytes(a) else &.{};
+    return exchange(v, Message.operation, words, pieces, place);
+}
+
+fn exchange(v: *const region.View, operation: u32, message: []const u32, pieces: []const []const u8, answer: []u8) ?i32 {
     var bytes_length: usize = 0;
     for (pieces) |piece| bytes_length += piece.len;
     if (bytes_length > layout.ring_bytes_max) return null;
@@ -75,18 +92,18 @@ pub fn change(v: *const region.View, operation: u32, arguments: []const u64, pie
         @memcpy(slot.bytes[at..][0..piece.len], piece);
         at += piece.len;
     }
-    submit(v, slot, operation, arguments, @intCast(bytes_length));
+    submit(v, slot, operation, message, @intCast(bytes_length));
     if (!wait(v, slot)) return null;
     const result = slot.result;
-    if (made) |m| m.* = .{ .ino = @truncate(slot.results[0]), .generation = @truncate(slot.results[1]), .dentry = @truncate(slot.results[2]) };
+    @memcpy(answer, std.mem.asBytes(&slot.results)[0..answer.len]);
     @atomicStore(u32, &slot.state, layout.ring_free, .release);
     return result;
 }
 
-fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, arguments: []const u64, bytes_length: u32) void {
+fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, message: []const u32, bytes_length: u32) void {
     slot.operation = operation;
     slot.bytes_length = bytes_length;
-    @memcpy(slot.arguments[0..arguments.len], arguments);
+    @memcpy(slot.arguments[0..message.len], message);
     @atomicStore(u32, &slot.waiting, ownProcessor(), .monotonic);
     @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
     ring(v, slot);

@@ -25,6 +25,11 @@ pub const Place = struct {
     dentry: u32,
     /// Superblock.namespace_seq for which all this was true.
     namespace_seq: u32,
+
+    /// The inode, as messages of the ring name it.
+    pub fn name(place: Place) layout.InodeName {
+        return .{ .ino = place.ino, .generation = place.generation };
+    }
 };
 
 pub const Answer = union(enum) { place: Place, errno: E, kernel: counters.Reason };

@@ -26,6 +26,7 @@ import {
   DESCRIPTION_WORDS,
   DESCRIPTIONS_PER_PAGE,
   INODE_GENERATION,
+  INODE_NAME_INO,
   INODE_OPEN_COUNT,
   INODE_WORDS,
   PAGE_BYTES,
@@ -33,6 +34,7 @@ import {
   RING_CLIENT,
   RING_DONE,
   RING_FREE,
+  RING_MADE_INODE,
   RING_READY,
   RING_RESULTS,
   RING_SLOT_COUNT,
@@ -222,7 +224,8 @@ export class Clients {
     const { ring } = this.fs.region;
     for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
       const at = slot * RING_WORDS;
-      if (Atomics.load(ring, at + RING_STATE) === RING_DONE) yield ring[at + RING_RESULTS];
+      if (Atomics.load(ring, at + RING_STATE) !== RING_DONE) continue;
+      yield ring[at + RING_RESULTS + RING_MADE_INODE + INODE_NAME_INO];
     }
   }
 

@@ -6,7 +6,8 @@ import { FileSystem } from "../core/file_system.ts";
 import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/errno.ts";
 import { CLOCK_KERNEL } from "../core/inode_table.ts";
 import { Exchange } from "../ops/exchange.ts";
-import { IN_OPCODE, Opcode, OUT_ERROR, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
+import { IN_OPCODE, OUT_ERROR } from "../ops/fuse_records.gen.ts";
+import { Opcode, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
 import { serve, serveFailure } from "../ops/table.ts";
 import {
   BLOCK_BYTES,

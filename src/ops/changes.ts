@@ -8,12 +8,23 @@ import {
 import { EINVAL, EISDIR, EOPNOTSUPP } from "../core/errno.ts";
 import type { FileSystem } from "../core/file_system.ts";
 import { ATIME, CTIME, MTIME } from "../core/inode_table.ts";
-import { FALLOC, FATTR } from "./protocol.ts";
+import {
+  FATTR_ATIME,
+  FATTR_ATIME_NOW,
+  FATTR_GID,
+  FATTR_KILL_SUIDGID,
+  FATTR_MODE,
+  FATTR_MTIME,
+  FATTR_MTIME_NOW,
+  FATTR_SIZE,
+  FATTR_UID,
+} from "./fuse_records.gen.ts";
+import { FALLOC } from "./protocol.ts";
 
 /** Seconds in two words, low first, and nanoseconds. */
 export type TimeWords = readonly [low: number, high: number, nanoseconds: number];
 
-/** What is to change; fields count where their bit (FATTR) is in `valid`. */
+/** What is to change; fields count where their bit (FATTR_*) is in `valid`. */
 export interface AttributeChange {
   valid: number;
   size: number;
@@ -30,22 +41,22 @@ export interface AttributeChange {
 export function changeAttributes(fs: FileSystem, ino: number, change: AttributeChange): number {
   const { attributes, inodes } = fs;
   const { valid } = change;
-  if (valid & FATTR.SIZE) {
+  if (valid & FATTR_SIZE) {
     const result = setSize(fs, ino, change.size);
     if (result < 0) return result;
   }
-  if (valid & (FATTR.UID | FATTR.GID)) {
-    const uid = valid & FATTR.UID ? change.uid : undefined;
-    const gid = valid & FATTR.GID ? change.gid : undefined;
+  if (valid & (FATTR_UID | FATTR_GID)) {
+    const uid = valid & FATTR_UID ? change.uid : undefined;
+    const gid = valid & FATTR_GID ? change.gid : undefined;
     attributes.chown(ino, uid, gid);
   }
   // With nothing to set, set-ID bits and capabilities are what it is about: write(2) or fallocate(2) by somebody who
   // opened the file for it, or chown(2) to nobody.
-  if (valid & FATTR.KILL_SUIDGID || valid === 0) {
+  if (valid & FATTR_KILL_SUIDGID || valid === 0) {
     attributes.dropPrivileges(ino, change.mayKeepSetgid());
   }
-  if (valid & (FATTR.SIZE | FATTR.UID | FATTR.GID)) attributes.dropCapabilities(ino);
-  if (valid & FATTR.MODE) {
+  if (valid & (FATTR_SIZE | FATTR_UID | FATTR_GID)) attributes.dropCapabilities(ino);
+  if (valid & FATTR_MODE) {
     const result = attributes.chmod(ino, change.mode);
     if (result < 0) return result;
   }
@@ -65,11 +76,11 @@ function setSize({ inodes, data }: FileSystem, ino: number, bytes: number): numb
 
 function setTimes({ inodes }: FileSystem, ino: number, change: AttributeChange): void {
   const { valid, atime, mtime } = change;
-  if (valid & FATTR.ATIME_NOW) inodes.touch(ino, ATIME);
-  else if (valid & FATTR.ATIME) inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, ...atime);
-  if (valid & FATTR.MTIME_NOW) inodes.touch(ino, MTIME);
-  else if (valid & FATTR.MTIME) inodes.setTime(ino, INODE_MTIME, INODE_MTIME_NSEC, ...mtime);
-  if (valid & (FATTR.ATIME | FATTR.MTIME | FATTR.ATIME_NOW | FATTR.MTIME_NOW)) {
+  if (valid & FATTR_ATIME_NOW) inodes.touch(ino, ATIME);
+  else if (valid & FATTR_ATIME) inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, ...atime);
+  if (valid & FATTR_MTIME_NOW) inodes.touch(ino, MTIME);
+  else if (valid & FATTR_MTIME) inodes.setTime(ino, INODE_MTIME, INODE_MTIME_NSEC, ...mtime);
+  if (valid & (FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW)) {
     inodes.touch(ino, CTIME);
   }
 }

@@ -12,14 +12,20 @@ import {
 } from "../region/layout.gen.ts";
 import type { Exchange } from "./exchange.ts";
 import {
-  DATA_BYTES_MAX,
+  DIRENT_INO,
+  DIRENT_NAMELEN,
+  DIRENT_OFF,
+  DIRENT_TYPE,
+  DIRENT_WORDS,
   ENTRY_OUT_WORDS,
   OPEN_OUT_WORDS,
-  OUT_BODY,
-  OUT_BODY_BYTES,
-} from "./protocol.ts";
+  READ_IN_OFFSET,
+  READ_IN_SIZE,
+} from "./fuse_records.gen.ts";
+import { DATA_BYTES_MAX, OUT_BODY, OUT_BODY_BYTES } from "./protocol.ts";
 
-const DIRENT_HEAD_BYTES = 24;
+/** What stands before an entry's name. */
+const DIRENT_HEAD_BYTES = DIRENT_WORDS * 4;
 const BEHIND_DOT = 1;
 const BEHIND_DOT_DOT = 2;
 const DOT = 0x2e;
@@ -45,8 +51,8 @@ function list(x: Exchange, plus: boolean): number {
   // Which the kernel knows by itself only when it has removed the directory (IS_DEADDIR).
   if (fs.inodes.get(nodeid, INODE_NLINK) === 0) return -ENOENT;
   x.kernelHolds(nodeid, KERNEL_HOLDS_LISTING);
-  const offset = x.body64(2);
-  const out = new Listing(x, plus, Math.min(x.body(4), DATA_BYTES_MAX));
+  const offset = x.body64(READ_IN_OFFSET);
+  const out = new Listing(x, plus, Math.min(x.body(READ_IN_SIZE), DATA_BYTES_MAX));
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   if (offset < BEHIND_DOT && !out.addDots(nodeid, 1, BEHIND_DOT)) return out.bytes;
   if (
@@ -85,11 +91,11 @@ class Listing {
 
   #head(word: number, ino: number, cookie: number, nameLength: number): void {
     const { replyWords, fs } = this.x;
-    replyWords[word] = ino;
-    replyWords[word + 1] = 0;
-    this.x.setReply64(word + 2, cookie);
-    replyWords[word + 4] = nameLength;
-    replyWords[word + 5] = fs.inodes.mode(ino) >>> 12;
+    replyWords[word + DIRENT_INO] = ino;
+    replyWords[word + DIRENT_INO + 1] = 0;
+    this.x.setReply64(word + DIRENT_OFF, cookie);
+    replyWords[word + DIRENT_NAMELEN] = nameLength;
+    replyWords[word + DIRENT_TYPE] = fs.inodes.mode(ino) >>> 12;
   }
 
   /** "." or "..": never looked up by the kernel, so without an entry (nodeid 0). */

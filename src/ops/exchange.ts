@@ -4,6 +4,7 @@
  * or NO_REPLY. It runs with the core lock held and makes no system call.
  */
 import {
+  BLOCK_BYTES,
   INODE_ATIME,
   INODE_ATIME_NSEC,
   INODE_BLOCK_COUNT,
@@ -27,18 +28,38 @@ import type { CacheMode, FileSystem } from "../core/file_system.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
 import { noteNegativeName } from "./kernel_notices.ts";
 import {
+  ATTR_ATIME,
+  ATTR_ATIMENSEC,
+  ATTR_BLKSIZE,
+  ATTR_BLOCKS,
+  ATTR_CTIME,
+  ATTR_CTIMENSEC,
+  ATTR_FLAGS,
+  ATTR_GID,
+  ATTR_INO,
+  ATTR_MODE,
+  ATTR_MTIME,
+  ATTR_MTIMENSEC,
+  ATTR_NLINK,
+  ATTR_RDEV,
+  ATTR_SIZE,
+  ATTR_UID,
+  ENTRY_OUT_ATTR,
+  ENTRY_OUT_ATTR_VALID,
+  ENTRY_OUT_ATTR_VALID_NSEC,
+  ENTRY_OUT_ENTRY_VALID,
+  ENTRY_OUT_ENTRY_VALID_NSEC,
+  ENTRY_OUT_GENERATION,
+  ENTRY_OUT_NODEID,
   ENTRY_OUT_WORDS,
-  IN_BODY,
-  IN_BODY_BYTES,
   IN_GID,
   IN_LEN,
   IN_NODEID,
   IN_PID,
   IN_UID,
-  OUT_BODY,
-  OUT_BODY_BYTES,
-  REQUEST_BYTES_MAX,
-} from "./protocol.ts";
+  READ_IN_FLAGS,
+} from "./fuse_records.gen.ts";
+import { IN_BODY, IN_BODY_BYTES, OUT_BODY, OUT_BODY_BYTES, REQUEST_BYTES_MAX } from "./protocol.ts";
 import { Raced } from "./raced.ts";
 
 export type Operation = (x: Exchange) => number;
@@ -48,8 +69,6 @@ export const NO_REPLY = -(2 ** 31);
 
 /** As long as the kernel takes: what changes is invalidated, nothing ever times out. */
 const FOREVER_SECONDS = 2 ** 30;
-/** The open file's flags in struct fuse_read_in, by word of the body. */
-const READ_FLAGS = 8;
 const O_NOATIME = 0o1000000;
 /** What tmpfs says a directory entry takes (BOGO_DIRENT_SIZE), "." and ".." included. */
 const DIRENT_BYTES = 20;
@@ -96,7 +115,7 @@ export class Exchange {
   }
   /** Of READ, READDIR and READDIRPLUS: whether the file was opened without O_NOATIME. */
   get marksAccess(): boolean {
-    return (this.body(READ_FLAGS) & O_NOATIME) === 0;
+    return (this.body(READ_IN_FLAGS) & O_NOATIME) === 0;
   }
   /** Whether the caller may leave set-group-ID on a file whose group may not execute it: its members may. */
   mayKeepSetgid(ino: number): boolean {
@@ -112,7 +131,7 @@ export class Exchange {
   get end(): number {
     return this.requestWords[IN_LEN];
   }
-  /** A word of the request's body. */
+  /** A word of the request's body: MKNOD_IN_MODE and the like. */
   body(word: number): number {
     return this.requestWords[IN_BODY + word];
   }
@@ -150,29 +169,29 @@ export class Exchange {
     const at = ino * INODE_WORDS;
     const mode = inode[at + INODE_MODE];
     const directory = (mode & S_IFMT) === S_IFDIR;
-    out[word] = ino;
-    out[word + 1] = 0;
-    out[word + 2] = directory
+    out[word + ATTR_INO] = ino;
+    out[word + ATTR_INO + 1] = 0;
+    out[word + ATTR_SIZE] = directory
       ? (inode[at + INODE_ENTRY_COUNT] + DOT_ENTRIES) * DIRENT_BYTES
       : inode[at + INODE_SIZE];
-    out[word + 3] = inode[at + INODE_SIZE + 1];
-    this.setReply64(word + 4, inode[at + INODE_BLOCK_COUNT] * SECTORS_PER_BLOCK);
-    out[word + 6] = inode[at + INODE_ATIME];
-    out[word + 7] = inode[at + INODE_ATIME + 1];
-    out[word + 8] = inode[at + INODE_MTIME];
-    out[word + 9] = inode[at + INODE_MTIME + 1];
-    out[word + 10] = inode[at + INODE_CTIME];
-    out[word + 11] = inode[at + INODE_CTIME + 1];
-    out[word + 12] = inode[at + INODE_ATIME_NSEC];
-    out[word + 13] = inode[at + INODE_MTIME_NSEC];
-    out[word + 14] = inode[at + INODE_CTIME_NSEC];
-    out[word + 15] = mode;
-    out[word + 16] = inode[at + INODE_NLINK];
-    out[word + 17] = inode[at + INODE_UID];
-    out[word + 18] = inode[at + INODE_GID];
-    out[word + 19] = inode[at + INODE_RDEV];
-    out[word + 20] = 4096;
-    out[word + 21] = 0;
+    out[word + ATTR_SIZE + 1] = inode[at + INODE_SIZE + 1];
+    this.setReply64(word + ATTR_BLOCKS, inode[at + INODE_BLOCK_COUNT] * SECTORS_PER_BLOCK);
+    out[word + ATTR_ATIME] = inode[at + INODE_ATIME];
+    out[word + ATTR_ATIME + 1] = inode[at + INODE_ATIME + 1];
+    out[word + ATTR_MTIME] = inode[at + INODE_MTIME];
+    out[word + ATTR_MTIME + 1] = inode[at + INODE_MTIME + 1];
+    out[word + ATTR_CTIME] = inode[at + INODE_CTIME];
+    out[word + ATTR_CTIME + 1] = inode[at + INODE_CTIME + 1];
+    out[word + ATTR_ATIMENSEC] = inode[at + INODE_ATIME_NSEC];
+    out[word + ATTR_MTIMENSEC] = inode[at + INODE_MTIME_NSEC];
+    out[word + ATTR_CTIMENSEC] = inode[at + INODE_CTIME_NSEC];
+    out[word + ATTR_MODE] = mode;
+    out[word + ATTR_NLINK] = inode[at + INODE_NLINK];
+    out[word + ATTR_UID] = inode[at + INODE_UID];
+    out[word + ATTR_GID] = inode[at + INODE_GID];
+    out[word + ATTR_RDEV] = inode[at + INODE_RDEV];
+    out[word + ATTR_BLKSIZE] = BLOCK_BYTES;
+    out[word + ATTR_FLAGS] = 0;
   }
 
   /** struct fuse_entry_out at this word; the kernel then holds one more reference. */
@@ -180,17 +199,17 @@ export class Exchange {
     const out = this.replyWords;
     this.fs.inodes.addLookup(ino);
     if (this.fs.inodes.isRegular(ino)) this.fs.inodes.kernelHolds(ino, KERNEL_HOLDS_END);
-    out[word] = ino;
-    out[word + 1] = 0;
-    out[word + 2] = this.fs.inodes.get(ino, INODE_GENERATION);
-    out[word + 3] = 0;
-    out[word + 4] = this.validSeconds;
-    out[word + 5] = 0;
-    out[word + 6] = this.validSeconds;
-    out[word + 7] = 0;
-    out[word + 8] = 0;
-    out[word + 9] = 0;
-    this.writeAttr(word + 10, ino);
+    out[word + ENTRY_OUT_NODEID] = ino;
+    out[word + ENTRY_OUT_NODEID + 1] = 0;
+    out[word + ENTRY_OUT_GENERATION] = this.fs.inodes.get(ino, INODE_GENERATION);
+    out[word + ENTRY_OUT_GENERATION + 1] = 0;
+    out[word + ENTRY_OUT_ENTRY_VALID] = this.validSeconds;
+    out[word + ENTRY_OUT_ENTRY_VALID + 1] = 0;
+    out[word + ENTRY_OUT_ATTR_VALID] = this.validSeconds;
+    out[word + ENTRY_OUT_ATTR_VALID + 1] = 0;
+    out[word + ENTRY_OUT_ENTRY_VALID_NSEC] = 0;
+    out[word + ENTRY_OUT_ATTR_VALID_NSEC] = 0;
+    this.writeAttr(word + ENTRY_OUT_ATTR, ino);
   }
 
   /** The usual answer of operations that make or find a name: an entry for `ino`, or its errno. */
@@ -204,7 +223,7 @@ export class Exchange {
   negativeEntryReply(length: number): number {
     noteNegativeName(this.fs, this.nodeid, this.request, IN_BODY_BYTES, length);
     this.replyWords.fill(0, OUT_BODY, OUT_BODY + ENTRY_OUT_WORDS);
-    this.replyWords[OUT_BODY + 4] = this.validSeconds;
+    this.replyWords[OUT_BODY + ENTRY_OUT_ENTRY_VALID] = this.validSeconds;
     return ENTRY_OUT_WORDS * 4;
   }
 

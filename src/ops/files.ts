@@ -2,15 +2,42 @@
 import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
 import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
-import { KERNEL_HOLDS_DATA, KERNEL_USES_APPEND, KERNEL_USES_MAP } from "../region/layout.gen.ts";
+import {
+  COPY_BYTES_MAX,
+  KERNEL_HOLDS_DATA,
+  KERNEL_USES_APPEND,
+  KERNEL_USES_MAP,
+} from "../region/layout.gen.ts";
 import { allocate } from "./changes.ts";
 import type { Exchange } from "./exchange.ts";
+import {
+  COPY_FILE_RANGE_IN_LEN,
+  COPY_FILE_RANGE_IN_NODEID_OUT,
+  COPY_FILE_RANGE_IN_OFF_IN,
+  COPY_FILE_RANGE_IN_OFF_OUT,
+  FALLOCATE_IN_LENGTH,
+  FALLOCATE_IN_MODE,
+  FALLOCATE_IN_OFFSET,
+  LSEEK_IN_OFFSET,
+  LSEEK_IN_WHENCE,
+  LSEEK_OUT_OFFSET,
+  LSEEK_OUT_WORDS,
+  OPEN_OUT_OPEN_FLAGS,
+  OPEN_OUT_WORDS,
+  READ_IN_OFFSET,
+  READ_IN_SIZE,
+  WRITE_IN_FLAGS,
+  WRITE_IN_OFFSET,
+  WRITE_IN_SIZE,
+  WRITE_IN_WRITE_FLAGS,
+  WRITE_OUT_SIZE,
+  WRITE_OUT_WORDS,
+} from "./fuse_records.gen.ts";
 import {
   DATA_BYTES_MAX,
   FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FOPEN_PARALLEL_DIRECT_WRITES,
-  OPEN_OUT_WORDS,
   OUT_BODY,
   WRITE_CACHE,
   WRITE_DATA_BYTES,
@@ -19,8 +46,6 @@ import {
 
 /** Of open(2)'s flags, which come with WRITE. */
 const O_APPEND = 0o2000;
-/** One COPY_FILE_RANGE copies at most this much, so that others are served in between. */
-const COPY_BYTES_MAX = 32 << 20;
 
 /** How the kernel may treat an opened file: keep its pages, or bring every call here. */
 export function openFlags(x: Exchange): number {
@@ -34,7 +59,7 @@ export function openFlags(x: Exchange): number {
 export function open(x: Exchange): number {
   if (x.cache === "auto") return -ENOSYS;
   x.replyWords.fill(0, OUT_BODY, OUT_BODY + OPEN_OUT_WORDS);
-  x.replyWords[OUT_BODY + 2] = openFlags(x);
+  x.replyWords[OUT_BODY + OPEN_OUT_OPEN_FLAGS] = openFlags(x);
   return OPEN_OUT_WORDS * 4;
 }
 
@@ -52,7 +77,11 @@ export function read(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
-  const bytes = fs.data.read(nodeid, x.body64(2), Math.min(x.body(4), DATA_BYTES_MAX));
+  const bytes = fs.data.read(
+    nodeid,
+    x.body64(READ_IN_OFFSET),
+    Math.min(x.body(READ_IN_SIZE), DATA_BYTES_MAX),
+  );
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   x.hasSegments = bytes > 0;
   return bytes;
@@ -61,25 +90,29 @@ export function read(x: Exchange): number {
 export function write(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
-  const bytes = x.body(4);
+  const bytes = x.body(WRITE_IN_SIZE);
+  const writeFlags = x.body(WRITE_IN_WRITE_FLAGS);
   if (bytes > x.end - WRITE_DATA_BYTES) return -EINVAL;
   // Pages that were stored into through a mapping: its bytes are the kernel's from now on.
-  if (x.body(5) & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
+  if (writeFlags & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
-  const appends = (x.body(8) & O_APPEND) !== 0 && (x.body(5) & WRITE_CACHE) === 0;
+  const appends = (x.body(WRITE_IN_FLAGS) & O_APPEND) !== 0 && (writeFlags & WRITE_CACHE) === 0;
   // Said before the lock is taken under which clients append.
   if (appends) fs.inodes.kernelUses(nodeid, KERNEL_USES_APPEND);
-  const offset = appends ? AT_END : x.body64(2);
+  const offset = appends ? AT_END : x.body64(WRITE_IN_OFFSET);
   const written = fs.data.write(nodeid, offset, x.request, WRITE_DATA_BYTES, bytes);
-  if (appends && fs.data.writtenAt !== x.body64(2)) misplaced(x);
+  if (appends && fs.data.writtenAt !== x.body64(WRITE_IN_OFFSET)) misplaced(x);
   if (written < 0) return written;
-  if (x.body(5) & WRITE_KILL_SUIDGID) {
+  if (writeFlags & WRITE_KILL_SUIDGID) {
     fs.attributes.dropPrivileges(nodeid, x.mayKeepSetgid(nodeid));
   } else fs.attributes.dropCapabilities(nodeid);
   if (written > 0) fs.inodes.touch(nodeid, MTIME | CTIME);
-  x.replyWords[OUT_BODY] = written;
-  x.replyWords[OUT_BODY + 1] = 0;
-  return 8;
+  return writtenReply(x, written);
+}
+
+function writtenReply(x: Exchange, bytes: number): number {
+  x.setReply64(OUT_BODY + WRITE_OUT_SIZE, bytes);
+  return WRITE_OUT_WORDS * 4;
 }
 
 /**
@@ -94,32 +127,42 @@ function misplaced({ fs, nodeid, cache }: Exchange): void {
 export function fallocate(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return -EBADF;
-  return allocate(fs, nodeid, x.body64(2), x.body64(4), x.body(6));
+  return allocate(
+    fs,
+    nodeid,
+    x.body64(FALLOCATE_IN_OFFSET),
+    x.body64(FALLOCATE_IN_LENGTH),
+    x.body(FALLOCATE_IN_MODE),
+  );
 }
 
 /** SEEK_DATA and SEEK_HOLE; the kernel does the others itself. */
 export function lseek(x: Exchange): number {
   if (!x.fs.inodes.isRegular(x.nodeid)) return -EINVAL;
-  const offset = x.fs.data.seek(x.nodeid, x.body64(2), x.body(4));
+  const offset = x.fs.data.seek(x.nodeid, x.body64(LSEEK_IN_OFFSET), x.body(LSEEK_IN_WHENCE));
   if (offset < 0) return offset;
-  x.setReply64(OUT_BODY, offset);
-  return 8;
+  x.setReply64(OUT_BODY + LSEEK_OUT_OFFSET, offset);
+  return LSEEK_OUT_WORDS * 4;
 }
 
 export function copyFileRange(x: Exchange): number {
   const { fs, nodeid } = x;
-  const target = x.body64(4);
+  const target = x.body64(COPY_FILE_RANGE_IN_NODEID_OUT);
   if (!fs.inodes.exists(target)) return -EBADF;
   if (!fs.inodes.isRegular(nodeid) || !fs.inodes.isRegular(target)) return -EINVAL;
-  const length = Math.min(x.body64(10), COPY_BYTES_MAX);
-  const copied = fs.data.copy(nodeid, x.body64(2), target, x.body64(8), length);
+  const length = Math.min(x.body64(COPY_FILE_RANGE_IN_LEN), COPY_BYTES_MAX);
+  const copied = fs.data.copy(
+    nodeid,
+    x.body64(COPY_FILE_RANGE_IN_OFF_IN),
+    target,
+    x.body64(COPY_FILE_RANGE_IN_OFF_OUT),
+    length,
+  );
   if (copied < 0) return copied;
   if (copied > 0) {
     // A kernel that caches would not learn of it.
     if (x.cache === "none") fs.inodes.touchAtime(nodeid);
     fs.inodes.touch(target, MTIME | CTIME);
   }
-  x.replyWords[OUT_BODY] = copied;
-  x.replyWords[OUT_BODY + 1] = 0;
-  return 8;
+  return writtenReply(x, copied);
 }

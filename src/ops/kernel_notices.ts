@@ -18,17 +18,31 @@ import {
   NEGATIVE_NAMES_WORDS,
 } from "../region/layout.gen.ts";
 import type { FileSystem } from "../core/file_system.ts";
-import { OUT_BODY, OUT_BODY_BYTES, OUT_ERROR, OUT_LEN } from "./protocol.ts";
+import {
+  NOTIFY_INVAL_ENTRY_OUT_NAMELEN,
+  NOTIFY_INVAL_ENTRY_OUT_PARENT,
+  NOTIFY_INVAL_ENTRY_OUT_WORDS,
+  NOTIFY_INVAL_INODE_OUT_INO,
+  NOTIFY_INVAL_INODE_OUT_OFF,
+  NOTIFY_INVAL_INODE_OUT_WORDS,
+  NOTIFY_STORE_OUT_NODEID,
+  NOTIFY_STORE_OUT_OFFSET,
+  NOTIFY_STORE_OUT_SIZE,
+  NOTIFY_STORE_OUT_WORDS,
+  OUT_ERROR,
+  OUT_LEN,
+  OUT_UNIQUE,
+} from "./fuse_records.gen.ts";
+import { OUT_BODY, OUT_BODY_BYTES } from "./protocol.ts";
 
 /** enum fuse_notify_code; a message has it in place of an errno, and no `unique`. */
 const INVAL_INODE = 2;
 const INVAL_ENTRY = 3;
 const STORE = 4;
-/** struct fuse_notify_inval_inode_out and struct fuse_notify_inval_entry_out. */
-const INVAL_INODE_BYTES = 24;
-const INVAL_ENTRY_BYTES = 16;
-/** struct fuse_notify_store_out. */
-const STORE_BYTES = 24;
+/** What comes after a message's header; behind the last two, a name or data. */
+const INVAL_INODE_BYTES = NOTIFY_INVAL_INODE_OUT_WORDS * 4;
+const INVAL_ENTRY_BYTES = NOTIFY_INVAL_ENTRY_OUT_WORDS * 4;
+const STORE_BYTES = NOTIFY_STORE_OUT_WORDS * 4;
 const MESSAGE_BYTES_MAX = OUT_BODY_BYTES + INVAL_ENTRY_BYTES + NAME_BYTES_MAX + 1;
 /** A rename that replaces another file: two names, two directories, two inodes, and the listing of one that moved. */
 const MESSAGE_COUNT_MAX = 8;
@@ -129,10 +143,8 @@ export class KernelNotices {
   /** The kernel is to look the name up again. */
   nameForgotten(parent: number, name: Uint8Array, start: number, length: number): void {
     const words = this.#next(0, INVAL_ENTRY, INVAL_ENTRY_BYTES + length + 1);
-    words[OUT_BODY] = parent;
-    words[OUT_BODY + 1] = 0;
-    words[OUT_BODY + 2] = length;
-    words[OUT_BODY + 3] = 0;
+    words[OUT_BODY + NOTIFY_INVAL_ENTRY_OUT_PARENT] = parent;
+    words[OUT_BODY + NOTIFY_INVAL_ENTRY_OUT_NAMELEN] = length;
     const message = this.messages[this.count - 1];
     const at = OUT_BODY_BYTES + INVAL_ENTRY_BYTES;
     for (let i = 0; i < length; i++) message[at + i] = name[start + i];
@@ -148,12 +160,10 @@ export class KernelNotices {
     const end = this.fs.inodes.size(ino);
     if (end === 0) return false;
     const words = this.#next(ino, STORE, STORE_BYTES + 1);
-    words[OUT_BODY] = ino;
-    words[OUT_BODY + 1] = 0;
-    words[OUT_BODY + 2] = (end - 1) % 2 ** 32;
-    words[OUT_BODY + 3] = Math.floor((end - 1) / 2 ** 32);
-    words[OUT_BODY + 4] = 1;
-    words[OUT_BODY + 5] = 0;
+    words[OUT_BODY + NOTIFY_STORE_OUT_NODEID] = ino;
+    words[OUT_BODY + NOTIFY_STORE_OUT_OFFSET] = (end - 1) % 2 ** 32;
+    words[OUT_BODY + NOTIFY_STORE_OUT_OFFSET + 1] = Math.floor((end - 1) / 2 ** 32);
+    words[OUT_BODY + NOTIFY_STORE_OUT_SIZE] = 1;
     this.fs.data.readInto(
       ino,
       end - 1,
@@ -170,25 +180,21 @@ export class KernelNotices {
     const held = Atomics.and(this.fs.region.inodes, at, ~what) & what | told;
     if (held === 0) return;
     const words = this.#next(ino, INVAL_INODE, INVAL_INODE_BYTES);
-    words[OUT_BODY] = ino;
-    words[OUT_BODY + 1] = 0;
-    // Offset and length, 64 bits each: from 0 to the end are all pages, a negative offset is attributes only.
+    words[OUT_BODY + NOTIFY_INVAL_INODE_OUT_INO] = ino;
+    // From 0 to the end (length 0) are all pages, a negative offset is attributes only.
     const offset = held === KERNEL_HOLDS_ATTRIBUTES ? MINUS_ONE : 0;
-    words[OUT_BODY + 2] = offset;
-    words[OUT_BODY + 3] = offset;
-    words[OUT_BODY + 4] = 0;
-    words[OUT_BODY + 5] = 0;
+    words[OUT_BODY + NOTIFY_INVAL_INODE_OUT_OFF] = offset;
+    words[OUT_BODY + NOTIFY_INVAL_INODE_OUT_OFF + 1] = offset;
   }
 
-  /** The next message with its header. */
+  /** The next message with its header; zeros behind it. */
   #next(ino: number, code: number, bodyBytes: number): Uint32Array {
     if (this.count === MESSAGE_COUNT_MAX) throw new Error("too many notices of one operation");
     this.inodes[this.count] = ino;
     const words = this.#words[this.count++];
     words[OUT_LEN] = OUT_BODY_BYTES + bodyBytes;
     words[OUT_ERROR] = code;
-    words[OUT_ERROR + 1] = 0;
-    words[OUT_ERROR + 2] = 0;
+    words.fill(0, OUT_UNIQUE, (OUT_BODY_BYTES + bodyBytes) >> 2);
     return words;
   }
 }

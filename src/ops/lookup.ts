@@ -13,15 +13,22 @@ import {
 } from "../region/layout.gen.ts";
 import type { FileSystem } from "../core/file_system.ts";
 import { type Exchange, NO_REPLY } from "./exchange.ts";
+import {
+  ATTR_MODE,
+  BATCH_FORGET_IN_COUNT,
+  BATCH_FORGET_IN_WORDS,
+  ENTRY_OUT_ATTR,
+  ENTRY_OUT_ATTR_VALID,
+  ENTRY_OUT_ENTRY_VALID,
+  FORGET_IN_NLOOKUP,
+  FORGET_ONE_NLOOKUP,
+  FORGET_ONE_NODEID,
+  FORGET_ONE_WORDS,
+} from "./fuse_records.gen.ts";
 import { IN_BODY_BYTES, OUT_BODY } from "./protocol.ts";
 
 const DOT = 0x2e;
 const HIDDEN_PREFIX = ".btfuse-";
-/** Seconds for which the kernel keeps the name, in struct fuse_entry_out. */
-const ENTRY_VALID = 4;
-/** The same for the attributes, and the mode among them. */
-const ENTRY_ATTR_VALID = 6;
-const ENTRY_MODE = 25;
 /** How long the kernel keeps another mode of a file at most. */
 const HIDDEN_SECONDS = 1;
 const OWNER_MAY = 0o600;
@@ -80,25 +87,28 @@ export function hiddenName({ inodes, region: { superblock } }: FileSystem, ino: 
 function hiddenReply(x: Exchange, ino: number): number {
   const { inodes } = x.fs;
   const bytes = x.entryReply(ino);
-  x.replyWords[OUT_BODY + ENTRY_VALID] = 0;
+  x.replyWords[OUT_BODY + ENTRY_OUT_ENTRY_VALID] = 0;
   if (
     x.uid !== 0 && x.uid === inodes.get(ino, INODE_UID) &&
     (inodes.mode(ino) & OWNER_MAY) !== OWNER_MAY
   ) {
     inodes.kernelHolds(ino, KERNEL_HOLDS_ATTRIBUTES);
-    x.replyWords[OUT_BODY + ENTRY_MODE] |= OWNER_MAY;
-    x.replyWords[OUT_BODY + ENTRY_ATTR_VALID] = HIDDEN_SECONDS;
+    x.replyWords[OUT_BODY + ENTRY_OUT_ATTR + ATTR_MODE] |= OWNER_MAY;
+    x.replyWords[OUT_BODY + ENTRY_OUT_ATTR_VALID] = HIDDEN_SECONDS;
   }
   return bytes;
 }
 
 export function forget(x: Exchange): number {
-  x.fs.forget(x.nodeid, x.body64(0));
+  x.fs.forget(x.nodeid, x.body64(FORGET_IN_NLOOKUP));
   return NO_REPLY;
 }
 
 export function batchForget(x: Exchange): number {
-  const count = x.body(0);
-  for (let i = 0; i < count; i++) x.fs.forget(x.body64(2 + 4 * i), x.body64(4 + 4 * i));
+  const count = x.body(BATCH_FORGET_IN_COUNT);
+  for (let i = 0; i < count; i++) {
+    const at = BATCH_FORGET_IN_WORDS + i * FORGET_ONE_WORDS;
+    x.fs.forget(x.body64(at + FORGET_ONE_NODEID), x.body64(at + FORGET_ONE_NLOOKUP));
+  }
   return NO_REPLY;
 }

@@ -1,7 +1,8 @@
 /**
- * The FUSE protocol, <linux/fuse.h> 7.39: opcodes, flags and where things stand in requests and replies.
- * Offsets are 32-bit words from the start of a request (its header has 10) or of a reply (4).
+ * The FUSE protocol, <linux/fuse.h> 7.39: opcodes and flags. The records, by their words, are in fuse_records.gen.ts.
  */
+import { IN_WORDS, OUT_WORDS, WRITE_IN_WORDS } from "./fuse_records.gen.ts";
+
 export const FUSE_VERSION_MAJOR = 7;
 export const FUSE_VERSION_MINOR = 39;
 
@@ -49,36 +50,19 @@ export const Opcode = {
   STATX: 52,
 } as const;
 
-// struct fuse_in_header.
-export const IN_LEN = 0;
-export const IN_OPCODE = 1;
-export const IN_UNIQUE = 2;
-export const IN_NODEID = 4;
-export const IN_UID = 6;
-export const IN_GID = 7;
-export const IN_PID = 8;
-/** First word and first byte of what follows the request header. */
-export const IN_BODY = 10;
-export const IN_BODY_BYTES = 40;
-
-// struct fuse_out_header.
-export const OUT_LEN = 0;
-export const OUT_ERROR = 1;
-export const OUT_UNIQUE = 2;
-export const OUT_BODY = 4;
-export const OUT_BODY_BYTES = 16;
-
-/** sizeof(struct fuse_entry_out), fuse_attr_out, fuse_attr, fuse_open_out. */
-export const ENTRY_OUT_WORDS = 32;
-export const ATTR_OUT_WORDS = 26;
-export const OPEN_OUT_WORDS = 4;
+/** Where a request's body starts, by word and byte. */
+export const IN_BODY = IN_WORDS;
+export const IN_BODY_BYTES = IN_WORDS * 4;
+/** The same of a reply. */
+export const OUT_BODY = OUT_WORDS;
+export const OUT_BODY_BYTES = OUT_WORDS * 4;
 
 /** Bytes of data one request carries at most (max_write; 256 pages). */
 export const DATA_BYTES_MAX = 1 << 20;
 /** The kernel wants room for a whole WRITE request with its headers. */
 export const REQUEST_BYTES_MAX = DATA_BYTES_MAX + 4096;
-/** struct fuse_write_in stands before the data. */
-export const WRITE_DATA_BYTES = IN_BODY_BYTES + 40;
+/** Where the data of a WRITE starts, in bytes. */
+export const WRITE_DATA_BYTES = IN_BODY_BYTES + WRITE_IN_WORDS * 4;
 
 // INIT flags (1 << n) that we may ask for.
 export const INIT = {
@@ -108,19 +92,6 @@ export const INIT2_DIRECT_IO_ALLOW_MMAP = 1 << 4;
 export const FOPEN_DIRECT_IO = 1;
 export const FOPEN_KEEP_CACHE = 2;
 export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
-
-/** setattr_in.valid. */
-export const FATTR = {
-  MODE: 1,
-  UID: 2,
-  GID: 4,
-  SIZE: 8,
-  ATIME: 16,
-  MTIME: 32,
-  ATIME_NOW: 128,
-  MTIME_NOW: 256,
-  KILL_SUIDGID: 1 << 11,
-} as const;
 
 /** Of fuse_write_in.write_flags: the pages were stored into earlier. */
 export const WRITE_CACHE = 1;

@@ -1,12 +1,14 @@
 /**
- * The operations of the request ring; shim/layout.zig lists them with their arguments. They call the same functions of the
- * core as those of the kernel's door, and note what the kernel has to forget.
+ * The operations of the request ring. For each, shim/layout.zig has a record with its number and the fields of its message
+ * (`RingMake`: RING_MAKE, RING_MAKE_MODE …). They call the same functions of the core as those of the kernel's door, and note
+ * what the kernel has to forget.
  *
  * Whether the caller may is decided by the library in the caller's process: it could as well write the region itself.
  * Results are 0 or more, or a negative errno. Called with the core lock held.
  */
 import {
   BLOCK_BYTES,
+  COPY_BYTES_MAX,
   DENTRY_INO,
   FILE_BYTES_MAX,
   INODE_ATIME,
@@ -14,23 +16,76 @@ import {
   INODE_NLINK,
   INODE_OPEN_COUNT,
   INODE_WORDS,
+  PREPARE_BYTES_MAX,
   RING_ACCESSED,
+  RING_ACCESSED_INODE,
+  RING_CALLER_UID,
   RING_COPY,
+  RING_COPY_INODE,
+  RING_COPY_LENGTH,
+  RING_COPY_OFFSET,
+  RING_COPY_TARGET,
+  RING_COPY_TARGET_OFFSET,
   RING_FALLOCATE,
+  RING_FALLOCATE_INODE,
+  RING_FALLOCATE_LENGTH,
+  RING_FALLOCATE_MODE,
+  RING_FALLOCATE_OFFSET,
   RING_INVALIDATE,
+  RING_INVALIDATE_GREW,
+  RING_INVALIDATE_INODE,
   RING_LINK,
+  RING_LINK_INODE,
+  RING_LINK_PARENT,
   RING_MAKE,
+  RING_MAKE_GID,
+  RING_MAKE_MODE,
+  RING_MAKE_PARENT,
+  RING_MAKE_RDEV,
+  RING_MAKE_UID,
+  RING_MAKE_UMASK,
   RING_PING,
   RING_PREPARE,
+  RING_PREPARE_CALLER,
+  RING_PREPARE_INODE,
+  RING_PREPARE_LENGTH,
+  RING_PREPARE_OFFSET,
   RING_RELEASE,
+  RING_RELEASE_INODE,
   RING_REMOVE,
+  RING_REMOVE_AS_DIRECTORY,
+  RING_REMOVE_PARENT,
   RING_REMOVEXATTR,
+  RING_REMOVEXATTR_INODE,
   RING_RENAME,
+  RING_RENAME_FLAGS,
+  RING_RENAME_NEW_PARENT,
+  RING_RENAME_PARENT,
   RING_SETATTR,
+  RING_SETATTR_ATIME,
+  RING_SETATTR_CALLER,
+  RING_SETATTR_GID,
+  RING_SETATTR_INODE,
+  RING_SETATTR_MODE,
+  RING_SETATTR_MTIME,
+  RING_SETATTR_SIZE,
+  RING_SETATTR_UID,
+  RING_SETATTR_VALID,
   RING_SETXATTR,
+  RING_SETXATTR_FLAGS,
+  RING_SETXATTR_INODE,
   RING_SYMLINK,
+  RING_SYMLINK_GID,
+  RING_SYMLINK_PARENT,
+  RING_SYMLINK_UID,
   RING_TMPFILE,
+  RING_TMPFILE_GID,
+  RING_TMPFILE_MODE,
+  RING_TMPFILE_PARENT,
+  RING_TMPFILE_UID,
+  RING_TMPFILE_UMASK,
   RING_UNHIDE,
+  RING_UNHIDE_INODE,
   ROOT_INO,
 } from "../region/layout.gen.ts";
 import { EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTDIR, EOPNOTSUPP, ESTALE } from "../core/errno.ts";
@@ -47,38 +102,35 @@ import {
 } from "../core/inode_table.ts";
 import { allocate, changeAttributes } from "./changes.ts";
 import { hiddenName } from "./lookup.ts";
-import { FATTR } from "./protocol.ts";
-import { INODE_ARGUMENTS, type RingRequest } from "./ring_request.ts";
+import type { RingRequest } from "./ring_request.ts";
+import { FATTR_GID, FATTR_SIZE, FATTR_UID } from "./fuse_records.gen.ts";
 
 type Operation = (r: RingRequest) => number;
 
 const PERMISSIONS = 0o7777;
 const MAKEABLE = [S_IFREG, S_IFDIR, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
-/** What one request copies or prepares at most, so that others are served in between. */
-const COPY_BYTES_MAX = 32 << 20;
-const PREPARE_BYTES_MAX = 1 << 20;
 const NANOSECONDS = 1e9;
 /** The id that is none, which no file can have. */
 const NOBODY = 0xffff_ffff;
 
 const operations = new Map<number, Operation>([
   [RING_PING, () => 0],
-  [RING_RELEASE, onInode(release)],
-  [RING_ACCESSED, onInode(accessed)],
-  [RING_INVALIDATE, onInode(invalidate)],
-  [RING_MAKE, onDirectory(make)],
-  [RING_SYMLINK, onDirectory(symlink)],
-  [RING_LINK, onInode(link)],
-  [RING_REMOVE, onDirectory(remove)],
-  [RING_RENAME, onDirectory(rename)],
-  [RING_SETATTR, onInode(setattr)],
-  [RING_PREPARE, onFile(prepare)],
-  [RING_FALLOCATE, onFile(fallocate)],
-  [RING_COPY, onFile(copy)],
-  [RING_SETXATTR, onInode(setxattr)],
-  [RING_REMOVEXATTR, onInode(removexattr)],
-  [RING_TMPFILE, onDirectory(tmpfile)],
-  [RING_UNHIDE, onFile(unhide)],
+  [RING_RELEASE, onInode(RING_RELEASE_INODE, release)],
+  [RING_ACCESSED, onInode(RING_ACCESSED_INODE, accessed)],
+  [RING_INVALIDATE, onInode(RING_INVALIDATE_INODE, invalidate)],
+  [RING_MAKE, onDirectory(RING_MAKE_PARENT, make)],
+  [RING_SYMLINK, onDirectory(RING_SYMLINK_PARENT, symlink)],
+  [RING_LINK, onInode(RING_LINK_INODE, link)],
+  [RING_REMOVE, onDirectory(RING_REMOVE_PARENT, remove)],
+  [RING_RENAME, onDirectory(RING_RENAME_PARENT, rename)],
+  [RING_SETATTR, onInode(RING_SETATTR_INODE, setattr)],
+  [RING_PREPARE, onFile(RING_PREPARE_INODE, prepare)],
+  [RING_FALLOCATE, onFile(RING_FALLOCATE_INODE, fallocate)],
+  [RING_COPY, onFile(RING_COPY_INODE, copy)],
+  [RING_SETXATTR, onInode(RING_SETXATTR_INODE, setxattr)],
+  [RING_REMOVEXATTR, onInode(RING_REMOVEXATTR_INODE, removexattr)],
+  [RING_TMPFILE, onDirectory(RING_TMPFILE_PARENT, tmpfile)],
+  [RING_UNHIDE, onFile(RING_UNHIDE_INODE, unhide)],
 ]);
 
 /** Serves what `r` has taken from a slot. */
@@ -93,20 +145,22 @@ export function serveRingFailure(r: RingRequest): number {
   return -EIO;
 }
 
-/** An operation whose first two arguments name a living inode. */
-function onInode(operation: (r: RingRequest, ino: number) => number): Operation {
+type InodeOperation = (r: RingRequest, ino: number) => number;
+
+/** An operation on a living inode, which this field of its message names. */
+function onInode(field: number, operation: InodeOperation): Operation {
   return (r) => {
-    const ino = r.inode(0);
+    const ino = r.inode(field);
     return ino < 0 ? ino : operation(r, ino);
   };
 }
 
-function onDirectory(operation: (r: RingRequest, ino: number) => number): Operation {
-  return onInode((r, ino) => r.fs.inodes.isDirectory(ino) ? operation(r, ino) : -ENOTDIR);
+function onDirectory(field: number, operation: InodeOperation): Operation {
+  return onInode(field, (r, ino) => r.fs.inodes.isDirectory(ino) ? operation(r, ino) : -ENOTDIR);
 }
 
-function onFile(operation: (r: RingRequest, ino: number) => number): Operation {
-  return onInode((r, ino) => r.fs.inodes.isRegular(ino) ? operation(r, ino) : -EINVAL);
+function onFile(field: number, operation: InodeOperation): Operation {
+  return onInode(field, (r, ino) => r.fs.inodes.isRegular(ino) ? operation(r, ino) : -EINVAL);
 }
 
 // Open file descriptions.
@@ -136,47 +190,48 @@ function accessed(r: RingRequest, ino: number): number {
 
 /** All of the file's pages go, not only the range: the next stores then find nothing to invalidate. */
 function invalidate(r: RingRequest, ino: number): number {
-  r.notices.dataChanged(ino, r.word(2) !== 0);
+  r.notices.dataChanged(ino, r.word(RING_INVALIDATE_GREW) !== 0);
   return 0;
 }
 
 // Names.
 
 function make(r: RingRequest, parent: number): number {
-  const mode = r.word(2);
+  const mode = r.word(RING_MAKE_MODE);
   if (!MAKEABLE.includes(mode & S_IFMT)) return -EINVAL;
   const problem = r.nameProblem(0, r.length);
   if (problem !== 0) return problem;
-  if (r.word(4) === NOBODY || r.word(5) === NOBODY) return -EINVAL;
+  const [uid, gid] = [r.word(RING_MAKE_UID), r.word(RING_MAKE_GID)];
+  if (uid === NOBODY || gid === NOBODY) return -EINVAL;
   const ino = r.fs.makeNode(parent, r.bytes, 0, r.length, {
     mode: mode & (S_IFMT | PERMISSIONS),
-    umask: r.word(3) & PERMISSIONS,
-    uid: r.word(4),
-    gid: r.word(5),
-    rdev: r.word(6),
+    umask: r.word(RING_MAKE_UMASK) & PERMISSIONS,
+    uid,
+    gid,
+    rdev: r.word(RING_MAKE_RDEV),
   });
   if (ino < 0) return ino;
   if (r.fs.inodes.isRegular(ino)) countOpen(r, ino);
   r.notices.nameChanged(parent, r.bytes, 0, r.length, false);
-  r.setResult(2, r.fs.names.newest);
-  return r.inodeResult(ino);
+  return r.madeResult(ino, r.fs.names.newest);
 }
 
 function tmpfile(r: RingRequest, parent: number): number {
   if (r.fs.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
-  if (r.word(4) === NOBODY || r.word(5) === NOBODY) return -EINVAL;
+  const [uid, gid] = [r.word(RING_TMPFILE_UID), r.word(RING_TMPFILE_GID)];
+  if (uid === NOBODY || gid === NOBODY) return -EINVAL;
   const ino = r.fs.makeUnnamed(parent, {
-    mode: S_IFREG | (r.word(2) & PERMISSIONS),
-    umask: r.word(3) & PERMISSIONS,
-    uid: r.word(4),
-    gid: r.word(5),
+    mode: S_IFREG | (r.word(RING_TMPFILE_MODE) & PERMISSIONS),
+    umask: r.word(RING_TMPFILE_UMASK) & PERMISSIONS,
+    uid,
+    gid,
     rdev: 0,
   });
   if (ino < 0) return ino;
   countOpen(r, ino);
   // It notes that only clients keep the inode alive.
   r.fs.releaseIfUnused(ino);
-  return r.inodeResult(ino);
+  return r.madeResult(ino, 0);
 }
 
 /** The file is open for the client from the start: nobody may end it before the client has a description of it. */
@@ -191,15 +246,15 @@ function symlink(r: RingRequest, parent: number): number {
   if (problem !== 0) return problem;
   const target = end + 1;
   if (r.bytes.subarray(target, r.length).includes(0)) return -EINVAL;
-  const owner = { uid: r.word(2), gid: r.word(3) };
+  const owner = { uid: r.word(RING_SYMLINK_UID), gid: r.word(RING_SYMLINK_GID) };
   if (owner.uid === NOBODY || owner.gid === NOBODY) return -EINVAL;
   const ino = r.fs.symlink(parent, r.bytes, 0, end, target, r.length - target, owner);
   if (ino >= 0) r.notices.nameChanged(parent, r.bytes, 0, end, false);
-  return r.inodeResult(ino);
+  return r.madeResult(ino, r.fs.names.newest);
 }
 
 function link(r: RingRequest, ino: number): number {
-  const parent = r.inode(INODE_ARGUMENTS);
+  const parent = r.inode(RING_LINK_PARENT);
   if (parent < 0) return parent;
   const problem = r.nameProblem(0, r.length);
   if (problem !== 0) return problem;
@@ -216,7 +271,7 @@ function remove(r: RingRequest, parent: number): number {
   const { names } = r.fs;
   const ino = inodeNamed(r, parent, 0, r.length);
   const wasKnown = isKnown(r, ino);
-  const removed = r.word(2) === 1
+  const removed = r.word(RING_REMOVE_AS_DIRECTORY) === 1
     ? names.rmdir(parent, r.bytes, 0, r.length)
     : names.unlink(parent, r.bytes, 0, r.length);
   if (removed !== 0) return removed;
@@ -226,7 +281,7 @@ function remove(r: RingRequest, parent: number): number {
 }
 
 function rename(r: RingRequest, parent: number): number {
-  const newParent = r.inode(INODE_ARGUMENTS);
+  const newParent = r.inode(RING_RENAME_NEW_PARENT);
   if (newParent < 0) return newParent;
   const end = r.firstEnd();
   if (end < 0) return -EINVAL;
@@ -238,7 +293,7 @@ function rename(r: RingRequest, parent: number): number {
     inodeNamed(r, newParent, start, length),
   ];
   const [movedKnown, replacedKnown] = [isKnown(r, moved), isKnown(r, replaced)];
-  const flags = r.word(4);
+  const flags = r.word(RING_RENAME_FLAGS);
   const renamed = r.fs.names.rename(parent, r.bytes, 0, end, newParent, start, length, flags);
   if (renamed !== 0) return renamed;
   for (const ino of [moved, replaced]) {
@@ -265,29 +320,25 @@ function inodeNamed(r: RingRequest, parent: number, start: number, length: numbe
 // Attributes.
 
 function setattr(r: RingRequest, ino: number): number {
-  const valid = r.word(2);
-  if (Math.max(r.word(8), r.word(10)) >= NANOSECONDS) return -EINVAL;
-  const toNobody = (valid & FATTR.UID && r.word(5) === NOBODY) ||
-    (valid & FATTR.GID && r.word(6) === NOBODY);
+  const valid = r.word(RING_SETATTR_VALID);
+  const [uid, gid] = [r.word(RING_SETATTR_UID), r.word(RING_SETATTR_GID)];
+  const [atime, mtime] = [r.time(RING_SETATTR_ATIME), r.time(RING_SETATTR_MTIME)];
+  if (Math.max(atime[2], mtime[2]) >= NANOSECONDS) return -EINVAL;
+  const toNobody = (valid & FATTR_UID && uid === NOBODY) || (valid & FATTR_GID && gid === NOBODY);
   if (toNobody) return -EINVAL;
   const result = changeAttributes(r.fs, ino, {
     valid,
-    size: r.number(3),
-    mode: r.word(4) & PERMISSIONS,
-    uid: r.word(5),
-    gid: r.word(6),
-    atime: [r.word(7), r.highWord(7), r.word(8)],
-    mtime: [r.word(9), r.highWord(9), r.word(10)],
-    mayKeepSetgid: () => mayKeepSetgid(r, 11),
+    size: r.number(RING_SETATTR_SIZE),
+    mode: r.word(RING_SETATTR_MODE) & PERMISSIONS,
+    uid,
+    gid,
+    atime,
+    mtime,
+    mayKeepSetgid: () => r.mayKeepSetgid(RING_SETATTR_CALLER),
   });
-  if (valid & FATTR.SIZE) r.notices.dataChanged(ino);
+  if (valid & FATTR_SIZE) r.notices.dataChanged(ino);
   r.notices.attributesChanged(ino);
   return result;
-}
-
-/** Of the caller, whose user id and membership in the file's group stand at this argument. */
-function mayKeepSetgid(r: RingRequest, index: number): boolean {
-  return r.word(index) === 0 || r.word(index + 1) !== 0;
 }
 
 /** Only what has no meaning for the file system itself: access lists and capabilities are the kernel's door's. */
@@ -305,7 +356,7 @@ function setxattr(r: RingRequest, ino: number): number {
   const problem = attributeNameProblem(r, end);
   if (problem !== 0) return problem;
   const [name, value] = [r.bytes.slice(0, end), r.bytes.slice(end + 1, r.length)];
-  const stored = r.fs.attributes.setXattr(ino, name, value, r.word(2));
+  const stored = r.fs.attributes.setXattr(ino, name, value, r.word(RING_SETXATTR_FLAGS));
   if (stored === 0) r.notices.attributesChanged(ino);
   return stored;
 }
@@ -328,18 +379,19 @@ function rangeProblem(offset: number, length: number): number {
 
 function prepare(r: RingRequest, ino: number): number {
   const { fs } = r;
-  const offset = r.number(2);
-  const length = Math.min(r.number(3), PREPARE_BYTES_MAX);
+  const offset = r.number(RING_PREPARE_OFFSET);
+  const length = Math.min(r.number(RING_PREPARE_LENGTH), PREPARE_BYTES_MAX);
   const problem = rangeProblem(offset, length);
   if (problem !== 0) return problem;
   // Whoever writes a file loses its privileges, see write(2) and capabilities(7).
-  if (r.word(4) === 0) fs.attributes.dropCapabilities(ino);
-  else fs.attributes.dropPrivileges(ino, mayKeepSetgid(r, 4));
+  const isRoot = r.word(RING_PREPARE_CALLER + RING_CALLER_UID) === 0;
+  if (isRoot) fs.attributes.dropCapabilities(ino);
+  else fs.attributes.dropPrivileges(ino, r.mayKeepSetgid(RING_PREPARE_CALLER));
   r.notices.attributesChanged(ino);
   const reserved = fs.data.reserve(ino, offset, length) === 0
     ? length
     : reserveBlockwise(r, ino, offset, length);
-  return reserved === 0 ? -ENOSPC : r.bytesResult(reserved);
+  return reserved === 0 ? -ENOSPC : reserved;
 }
 
 /** As many bytes as there is room for. */
@@ -353,21 +405,21 @@ function reserveBlockwise(r: RingRequest, ino: number, offset: number, length: n
 }
 
 function fallocate(r: RingRequest, ino: number): number {
-  const [offset, length, mode] = [r.number(2), r.number(3), r.word(4)];
+  const [offset, length] = [r.number(RING_FALLOCATE_OFFSET), r.number(RING_FALLOCATE_LENGTH)];
   const problem = rangeProblem(offset, length);
   if (problem !== 0) return problem;
-  const result = allocate(r.fs, ino, offset, length, mode);
+  const result = allocate(r.fs, ino, offset, length, r.word(RING_FALLOCATE_MODE));
   if (result === 0) r.notices.dataChanged(ino);
   return result;
 }
 
 function copy(r: RingRequest, ino: number): number {
   const { data, inodes } = r.fs;
-  const target = r.inode(3);
+  const target = r.inode(RING_COPY_TARGET);
   if (target < 0) return -ESTALE;
   if (!inodes.isRegular(target)) return -EINVAL;
-  const [from, to] = [r.number(2), r.number(5)];
-  const length = Math.min(r.number(6), Math.max(0, inodes.size(ino) - from));
+  const [from, to] = [r.number(RING_COPY_OFFSET), r.number(RING_COPY_TARGET_OFFSET)];
+  const length = Math.min(r.number(RING_COPY_LENGTH), Math.max(0, inodes.size(ino) - from));
   if (ino === target && Math.abs(from - to) < length) return -EINVAL;
   const copied = data.copy(ino, from, target, to, Math.min(length, COPY_BYTES_MAX));
   if (copied > 0) {
@@ -376,5 +428,5 @@ function copy(r: RingRequest, ino: number): number {
     r.notices.attributesChanged(ino);
     r.notices.dataChanged(target);
   }
-  return r.bytesResult(copied);
+  return copied;
 }

@@ -5,25 +5,33 @@
 import {
   BLOCK_BYTES,
   INODE_GENERATION,
+  INODE_NAME_GENERATION,
+  INODE_NAME_INO,
   NAME_BYTES_MAX,
   RING_ARGUMENTS,
+  RING_ARGUMENTS_WORDS,
   RING_BYTES_LENGTH,
   RING_BYTES_MAX,
   RING_BYTES_OFFSET_BYTES,
+  RING_CALLER_MAY_KEEP_SET_GROUP_ID,
+  RING_CALLER_UID,
   RING_CLIENT,
+  RING_MADE_DENTRY,
+  RING_MADE_INODE,
+  RING_MADE_WORDS,
   RING_OPERATION,
   RING_RESULT,
   RING_RESULTS,
+  RING_TIME_NANOSECONDS,
+  RING_TIME_SECONDS,
   RING_WORDS,
 } from "../region/layout.gen.ts";
 import type { FileSystem } from "../core/file_system.ts";
 import { EINVAL, ENAMETOOLONG, ENOENT, ESTALE } from "../core/errno.ts";
+import type { TimeWords } from "./changes.ts";
 import { KernelNotices } from "./kernel_notices.ts";
 
 const SLASH = 0x2f;
-const ARGUMENTS_MAX = 13;
-/** An inode is given by its number and its generation. */
-export const INODE_ARGUMENTS = 2;
 
 export class RingRequest {
   client = 0;
@@ -32,9 +40,9 @@ export class RingRequest {
   readonly bytes = new Uint8Array(RING_BYTES_MAX);
   length = 0;
   readonly notices: KernelNotices;
-  readonly #arguments = new Uint32Array(2 * ARGUMENTS_MAX);
-  readonly #results = new Uint32Array(RING_ARGUMENTS - RING_RESULTS);
-  #resultCount = 0;
+  readonly #arguments = new Uint32Array(RING_ARGUMENTS_WORDS);
+  readonly #made = new Uint32Array(RING_MADE_WORDS);
+  #hasMade = false;
 
   constructor(readonly fs: FileSystem) {
     this.notices = new KernelNotices(fs);
@@ -47,7 +55,7 @@ export class RingRequest {
     this.client = ring[at + RING_CLIENT];
     this.operation = ring[at + RING_OPERATION];
     this.length = ring[at + RING_BYTES_LENGTH];
-    this.#resultCount = 0;
+    this.#hasMade = false;
     this.notices.count = 0;
     for (let i = 0; i < this.#arguments.length; i++) {
       this.#arguments[i] = ring[at + RING_ARGUMENTS + i];
@@ -62,30 +70,42 @@ export class RingRequest {
   answer(slot: number, result: number): void {
     const { ring } = this.fs.region;
     const at = slot * RING_WORDS;
-    for (let i = 0; i < 2 * this.#resultCount; i++) ring[at + RING_RESULTS + i] = this.#results[i];
+    if (this.#hasMade) {
+      for (let i = 0; i < RING_MADE_WORDS; i++) ring[at + RING_RESULTS + i] = this.#made[i];
+    }
     ring[at + RING_RESULT] = result;
   }
 
-  /** The low half of an argument: numbers, modes, ids. */
-  word(index: number): number {
-    return this.#arguments[2 * index];
-  }
-  /** The high half of one. */
-  highWord(index: number): number {
-    return this.#arguments[2 * index + 1];
+  // Fields of the message, by their words: RING_MAKE_MODE and the like.
+
+  /** A number, mode, id or set of flags. */
+  word(field: number): number {
+    return this.#arguments[field];
   }
   /** An offset or a length; above 2^53 it is not exact, and too large for everything. */
-  number(index: number): number {
-    return this.word(index) + this.highWord(index) * 2 ** 32;
+  number(field: number): number {
+    return this.#arguments[field] + this.#arguments[field + 1] * 2 ** 32;
   }
 
-  /** The living inode that two arguments name, or -ESTALE. */
-  inode(index: number): number {
-    const ino = this.number(index);
+  /** The living inode of an InodeName, or -ESTALE. */
+  inode(field: number): number {
+    const ino = this.#arguments[field + INODE_NAME_INO];
+    const generation = this.#arguments[field + INODE_NAME_GENERATION];
     const { inodes } = this.fs;
-    const lives = inodes.exists(ino) &&
-      inodes.get(ino, INODE_GENERATION) === this.number(index + 1);
+    const lives = inodes.exists(ino) && inodes.get(ino, INODE_GENERATION) === generation;
     return lives ? ino : -ESTALE;
+  }
+
+  time(field: number): TimeWords {
+    const words = this.#arguments;
+    const seconds = field + RING_TIME_SECONDS;
+    return [words[seconds], words[seconds + 1], words[field + RING_TIME_NANOSECONDS]];
+  }
+
+  /** Whether the RingCaller may leave set-group-ID on the file. */
+  mayKeepSetgid(field: number): boolean {
+    return this.#arguments[field + RING_CALLER_UID] === 0 ||
+      this.#arguments[field + RING_CALLER_MAY_KEEP_SET_GROUP_ID] !== 0;
   }
 
   /** The bytes from `start` to `end` must be a name: 0, -ENOENT (empty), -ENAMETOOLONG, -EINVAL. */
@@ -104,23 +124,13 @@ export class RingRequest {
     return end < this.length ? end : -1;
   }
 
-  setResult(index: number, value: number): void {
-    this.#results[2 * index] = value % 2 ** 32;
-    this.#results[2 * index + 1] = Math.floor(value / 2 ** 32);
-    this.#resultCount = Math.max(this.#resultCount, index + 1);
-  }
-
-  /** Answers with an inode, its number and generation, or passes an errno on. */
-  inodeResult(ino: number): number {
+  /** Answers with a new inode and its name, or passes an errno on. */
+  madeResult(ino: number, dentry: number): number {
     if (ino < 0) return ino;
-    this.setResult(0, ino);
-    this.setResult(1, this.fs.inodes.get(ino, INODE_GENERATION));
+    this.#made[RING_MADE_INODE + INODE_NAME_INO] = ino;
+    this.#made[RING_MADE_INODE + INODE_NAME_GENERATION] = this.fs.inodes.get(ino, INODE_GENERATION);
+    this.#made[RING_MADE_DENTRY] = dentry;
+    this.#hasMade = true;
     return 0;
-  }
-
-  /** Answers with a count of bytes, or passes an errno on. */
-  bytesResult(count: number): number {
-    if (count >= 0) this.setResult(0, count);
-    return count;
   }
 }

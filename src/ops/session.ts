@@ -2,12 +2,31 @@
 import { EPROTO } from "../core/errno.ts";
 import type { Exchange } from "./exchange.ts";
 import {
+  INIT_IN_FLAGS,
+  INIT_IN_FLAGS2,
+  INIT_IN_MAJOR,
+  INIT_IN_MAX_READAHEAD,
+  INIT_IN_MINOR,
+  INIT_OUT_CONGESTION_THRESHOLD_OFFSET_BYTES,
+  INIT_OUT_FLAGS,
+  INIT_OUT_FLAGS2,
+  INIT_OUT_MAJOR,
+  INIT_OUT_MAX_BACKGROUND_OFFSET_BYTES,
+  INIT_OUT_MAX_PAGES_OFFSET_BYTES,
+  INIT_OUT_MAX_READAHEAD,
+  INIT_OUT_MAX_WRITE,
+  INIT_OUT_MINOR,
+  INIT_OUT_TIME_GRAN,
+  INIT_OUT_WORDS,
+} from "./fuse_records.gen.ts";
+import {
   DATA_BYTES_MAX,
   FUSE_VERSION_MAJOR,
   FUSE_VERSION_MINOR,
   INIT,
   INIT2_DIRECT_IO_ALLOW_MMAP,
   OUT_BODY,
+  OUT_BODY_BYTES,
 } from "./protocol.ts";
 
 const PAGES_MAX = DATA_BYTES_MAX / 4096;
@@ -23,20 +42,25 @@ const CACHING = INIT.DO_READDIRPLUS | INIT.READDIRPLUS_AUTO | INIT.CACHE_SYMLINK
   INIT.NO_OPEN_SUPPORT | INIT.NO_OPENDIR_SUPPORT | INIT.EXPLICIT_INVAL_DATA;
 
 export function init(x: Exchange): number {
-  const [major, minor, readahead, flags, flags2] = [0, 1, 2, 3, 4].map((word) => x.body(word));
-  if (major !== FUSE_VERSION_MAJOR || minor < 31) return -EPROTO;
+  const [minor, flags] = [x.body(INIT_IN_MINOR), x.body(INIT_IN_FLAGS)];
+  if (x.body(INIT_IN_MAJOR) !== FUSE_VERSION_MAJOR || minor < 31) return -EPROTO;
   const wanted = ALWAYS | (x.cache === "auto" ? CACHING : INIT.AUTO_INVAL_DATA);
   const out = x.replyWords;
-  out.fill(0, OUT_BODY, OUT_BODY + 16);
-  out[OUT_BODY] = FUSE_VERSION_MAJOR;
-  out[OUT_BODY + 1] = Math.min(minor, FUSE_VERSION_MINOR);
-  out[OUT_BODY + 2] = readahead;
-  out[OUT_BODY + 3] = flags & wanted;
-  out[OUT_BODY + 4] = BACKGROUND_MAX | (CONGESTION_THRESHOLD << 16);
-  out[OUT_BODY + 5] = DATA_BYTES_MAX;
+  out.fill(0, OUT_BODY, OUT_BODY + INIT_OUT_WORDS);
+  out[OUT_BODY + INIT_OUT_MAJOR] = FUSE_VERSION_MAJOR;
+  out[OUT_BODY + INIT_OUT_MINOR] = Math.min(minor, FUSE_VERSION_MINOR);
+  out[OUT_BODY + INIT_OUT_MAX_READAHEAD] = x.body(INIT_IN_MAX_READAHEAD);
+  out[OUT_BODY + INIT_OUT_FLAGS] = flags & wanted;
+  out[OUT_BODY + INIT_OUT_MAX_WRITE] = DATA_BYTES_MAX;
   // Times are kept to the nanosecond.
-  out[OUT_BODY + 6] = 1;
-  out[OUT_BODY + 7] = PAGES_MAX;
-  out[OUT_BODY + 8] = flags & INIT.INIT_EXT ? flags2 & INIT2_DIRECT_IO_ALLOW_MMAP : 0;
-  return 64;
+  out[OUT_BODY + INIT_OUT_TIME_GRAN] = 1;
+  const halves = new Uint16Array(x.reply.buffer);
+  const half = (field: number) => (OUT_BODY_BYTES + field) / 2;
+  halves[half(INIT_OUT_MAX_BACKGROUND_OFFSET_BYTES)] = BACKGROUND_MAX;
+  halves[half(INIT_OUT_CONGESTION_THRESHOLD_OFFSET_BYTES)] = CONGESTION_THRESHOLD;
+  halves[half(INIT_OUT_MAX_PAGES_OFFSET_BYTES)] = PAGES_MAX;
+  if (flags & INIT.INIT_EXT) {
+    out[OUT_BODY + INIT_OUT_FLAGS2] = x.body(INIT_IN_FLAGS2) & INIT2_DIRECT_IO_ALLOW_MMAP;
+  }
+  return INIT_OUT_WORDS * 4;
 }

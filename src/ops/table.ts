@@ -27,15 +27,8 @@ import {
   tmpfile,
   unlink,
 } from "./names.ts";
-import {
-  IN_OPCODE,
-  IN_UNIQUE,
-  Opcode,
-  OUT_BODY_BYTES,
-  OUT_ERROR,
-  OUT_LEN,
-  OUT_UNIQUE,
-} from "./protocol.ts";
+import { IN_OPCODE, IN_UNIQUE, OUT_ERROR, OUT_LEN, OUT_UNIQUE } from "./fuse_records.gen.ts";
+import { Opcode, OUT_BODY_BYTES } from "./protocol.ts";
 import { init } from "./session.ts";
 import { getxattr, listxattr, removexattr, setxattr } from "./xattrs.ts";
 

@@ -4,6 +4,16 @@ import { INODE_GID, INODE_MODE } from "../region/layout.gen.ts";
 import { CTIME, S_ISGID } from "../core/inode_table.ts";
 import { ACL_ACCESS, ACL_DEFAULT } from "../core/xattrs.ts";
 import type { Exchange } from "./exchange.ts";
+import {
+  GETXATTR_IN_SIZE,
+  GETXATTR_IN_WORDS,
+  GETXATTR_OUT_SIZE,
+  GETXATTR_OUT_WORDS,
+  SETXATTR_IN_FLAGS,
+  SETXATTR_IN_SETXATTR_FLAGS,
+  SETXATTR_IN_SIZE,
+  SETXATTR_IN_WORDS,
+} from "./fuse_records.gen.ts";
 import { IN_BODY_BYTES, OUT_BODY, OUT_BODY_BYTES, SETXATTR_ACL_KILL_SGID } from "./protocol.ts";
 
 const decoder = new TextDecoder("latin1");
@@ -25,16 +35,17 @@ function nameAt(x: Exchange, start: number): { bytes: Uint8Array; text: string }
 
 export function setxattr(x: Exchange): number {
   const { fs, nodeid } = x;
-  const start = IN_BODY_BYTES + 16;
+  const start = IN_BODY_BYTES + SETXATTR_IN_WORDS * 4;
   const name = nameAt(x, start);
   const problem = nameProblem(name.text);
   if (problem !== 0) return problem;
   const valueStart = start + name.bytes.length + 1;
-  const bytes = x.body(0);
+  const bytes = x.body(SETXATTR_IN_SIZE);
   if (bytes > x.end - valueStart) return -EINVAL;
   const value = x.request.slice(valueStart, valueStart + bytes);
-  const stored = fs.attributes.setXattr(nodeid, name.bytes, value, x.body(1));
-  const killsSetgid = name.text === ACL_ACCESS && x.body(2) & SETXATTR_ACL_KILL_SGID;
+  const stored = fs.attributes.setXattr(nodeid, name.bytes, value, x.body(SETXATTR_IN_FLAGS));
+  const killsSetgid = name.text === ACL_ACCESS &&
+    x.body(SETXATTR_IN_SETXATTR_FLAGS) & SETXATTR_ACL_KILL_SGID;
   if (stored === 0 && killsSetgid) {
     fs.inodes.set(nodeid, INODE_MODE, fs.inodes.mode(nodeid) & ~S_ISGID);
   }
@@ -43,11 +54,11 @@ export function setxattr(x: Exchange): number {
 
 /** A value or a list of names: its size when none is asked for, -ERANGE when it does not fit. */
 function valueReply(x: Exchange, value: Uint8Array): number {
-  const capacity = x.body(0);
+  const capacity = x.body(GETXATTR_IN_SIZE);
   if (capacity === 0) {
-    x.replyWords[OUT_BODY] = value.length;
-    x.replyWords[OUT_BODY + 1] = 0;
-    return 8;
+    x.replyWords.fill(0, OUT_BODY, OUT_BODY + GETXATTR_OUT_WORDS);
+    x.replyWords[OUT_BODY + GETXATTR_OUT_SIZE] = value.length;
+    return GETXATTR_OUT_WORDS * 4;
   }
   if (value.length > capacity) return -ERANGE;
   x.reply.set(value, OUT_BODY_BYTES);
@@ -55,7 +66,7 @@ function valueReply(x: Exchange, value: Uint8Array): number {
 }
 
 export function getxattr(x: Exchange): number {
-  const name = nameAt(x, IN_BODY_BYTES + 8);
+  const name = nameAt(x, IN_BODY_BYTES + GETXATTR_IN_WORDS * 4);
   const problem = nameProblem(name.text);
   if (problem !== 0) return problem;
   const value = x.fs.xattrs.get(x.nodeid, name.bytes);

@@ -1,11 +1,17 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const MAGIC_LO = 0x55465442;
-export const MAGIC_HI = 0x14553;
-export const LAYOUT_HASH_LO = 0xbcf39fba;
-export const LAYOUT_HASH_HI = 0xd7fb0f13;
+export const LAYOUT_HASH_LO = 0xa1467f42;
+export const LAYOUT_HASH_HI = 0xf32d69e7;
+export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
+export const LIMBO_MAX = 128;
+export const CLOCK_COUNT = 2;
+export const MISPLACED_MAX = 14;
+export const CLIENT_TIME_SEEN_LO = 0x0;
+export const CLIENT_TIME_SEEN_HI = 0x80000000;
+export const MAGIC_LO = 0x55465442;
+export const MAGIC_HI = 0x14553;
 export const ROOT_INO = 1;
 export const NAME_BYTES_MAX = 255;
 export const MAP_FANOUT = 1024;
@@ -15,23 +21,24 @@ export const FILE_BYTES_MAX = 4503599627370496;
 export const ENTRY_UNWRITTEN = 2147483648;
 export const INODE_CHUNK_COUNT = 1024;
 export const SLOT_CHUNK_COUNT = 512;
-export const INODE_FLAG_ACL_DEFAULT = 1;
-export const INODE_FLAG_CAPABILITY = 4;
-export const INODE_FLAG_ACL_ACCESS = 2;
-export const TARGET_INLINE_BYTES = 56;
-export const SLOT_KIND_FREE = 0;
-export const SLOT_KIND_DENTRY = 1;
-export const SLOT_KIND_EXTENSION = 2;
 export const KERNEL_HOLDS_ATTRIBUTES = 1;
 export const KERNEL_HOLDS_DATA = 2;
 export const KERNEL_HOLDS_LISTING = 4;
-export const NEGATIVE_NAMES_WORDS = 4;
+export const KERNEL_HOLDS_END = 8;
+export const KERNEL_USES_MAP = 1;
+export const KERNEL_USES_WATCH = 2;
+export const KERNEL_USES_APPEND = 4;
+export const EXTEND_DAEMON = 4294967295;
+export const INODE_FLAG_ACL_DEFAULT = 1;
+export const INODE_FLAG_ACL_ACCESS = 2;
+export const INODE_FLAG_CAPABILITY = 4;
 export const INODE_FLAG_ORPHAN = 8;
 export const INODE_FLAG_LINKABLE = 16;
-export const EXTEND_DAEMON = 4294967295;
-export const LIMBO_MAX = 128;
-export const KERNEL_HOLDS_END = 8;
-export const MISPLACED_MAX = 14;
+export const TARGET_INLINE_BYTES = 56;
+export const NEGATIVE_NAMES_WORDS = 4;
+export const SLOT_KIND_FREE = 0;
+export const SLOT_KIND_DENTRY = 1;
+export const SLOT_KIND_EXTENSION = 2;
 export const CLIENT_COUNT_MAX = 1024;
 export const CLIENT_PAGES = 256;
 export const DESCRIPTIONS_PER_PAGE = 64;
@@ -49,57 +56,12 @@ export const RING_CLAIMED = 1;
 export const RING_READY = 2;
 export const RING_DONE = 3;
 export const RING_BYTES_MAX = 3904;
-export const RING_PING = 1;
-export const RING_RELEASE = 2;
-export const RING_ACCESSED = 3;
-export const RING_INVALIDATE = 4;
-export const RING_MAKE = 5;
-export const RING_SYMLINK = 6;
-export const RING_LINK = 7;
-export const RING_REMOVE = 8;
-export const RING_RENAME = 9;
-export const RING_SETATTR = 10;
-export const RING_PREPARE = 11;
-export const RING_FALLOCATE = 12;
-export const RING_COPY = 13;
-export const RING_SETXATTR = 14;
-export const RING_REMOVEXATTR = 15;
-export const RING_TMPFILE = 16;
-export const RING_UNHIDE = 17;
-export const KERNEL_USES_MAP = 1;
-export const KERNEL_USES_APPEND = 4;
-export const CLIENT_SLEEPS = 1;
+export const RING_RESULTS_WORDS = 10;
+export const RING_ARGUMENTS_WORDS = 26;
+export const COPY_BYTES_MAX = 33554432;
+export const PREPARE_BYTES_MAX = 1048576;
 export const WORKER_LEAVES = 4294967295;
-
-export const CLIENT_WORDS = 144;
-export const CLIENT_STATE = 0;
-export const CLIENT_PID = 1;
-export const CLIENT_REGISTERED_AT = 2;
-export const CLIENT_DESCRIPTION_HELD = 4;
-export const CLIENT_STORING_INO = 16;
-
-export const DESCRIPTION_WORDS = 16;
-export const DESCRIPTION_STATE = 0;
-export const DESCRIPTION_INO = 1;
-export const DESCRIPTION_GENERATION = 2;
-export const DESCRIPTION_FLAGS = 3;
-export const DESCRIPTION_REFERENCES = 4;
-export const DESCRIPTION_LOCK = 5;
-export const DESCRIPTION_OFFSET = 6;
-export const DESCRIPTION_PARENT = 8;
-export const DESCRIPTION_DENTRY = 9;
-
-export const RING_WORDS = 1024;
-export const RING_STATE = 0;
-export const RING_CLIENT = 1;
-export const RING_OPERATION = 2;
-export const RING_RESULT = 3;
-export const RING_WAITING = 4;
-export const RING_BYTES_LENGTH = 5;
-export const RING_RESULTS = 6;
-export const RING_ARGUMENTS = 16;
-export const RING_BYTES_OFFSET_BYTES = 192;
-export const RING_BYTES_BYTES = 3904;
+export const CLIENT_SLEEPS = 1;
 
 export const SUPER_WORDS = 560;
 export const SUPER_MAGIC = 0;
@@ -220,3 +182,151 @@ export const EXTENSION_KIND = 0;
 export const EXTENSION_NEXT = 1;
 export const EXTENSION_BYTES_OFFSET_BYTES = 8;
 export const EXTENSION_BYTES_BYTES = 120;
+
+export const CLIENT_WORDS = 144;
+export const CLIENT_STATE = 0;
+export const CLIENT_PID = 1;
+export const CLIENT_REGISTERED_AT = 2;
+export const CLIENT_DESCRIPTION_HELD = 4;
+export const CLIENT_STORING_INO = 16;
+
+export const DESCRIPTION_WORDS = 16;
+export const DESCRIPTION_STATE = 0;
+export const DESCRIPTION_INO = 1;
+export const DESCRIPTION_GENERATION = 2;
+export const DESCRIPTION_FLAGS = 3;
+export const DESCRIPTION_REFERENCES = 4;
+export const DESCRIPTION_LOCK = 5;
+export const DESCRIPTION_OFFSET = 6;
+export const DESCRIPTION_PARENT = 8;
+export const DESCRIPTION_DENTRY = 9;
+
+export const INODE_NAME_WORDS = 2;
+export const INODE_NAME_INO = 0;
+export const INODE_NAME_GENERATION = 1;
+
+export const RING_TIME_WORDS = 4;
+export const RING_TIME_SECONDS = 0;
+export const RING_TIME_NANOSECONDS = 2;
+
+export const RING_CALLER_WORDS = 2;
+export const RING_CALLER_UID = 0;
+export const RING_CALLER_MAY_KEEP_SET_GROUP_ID = 1;
+
+export const RING_MADE_WORDS = 4;
+export const RING_MADE_INODE = 0;
+export const RING_MADE_DENTRY = 2;
+
+export const RING_PING = 1;
+export const RING_PING_WORDS = 0;
+
+export const RING_RELEASE = 2;
+export const RING_RELEASE_WORDS = 2;
+export const RING_RELEASE_INODE = 0;
+
+export const RING_ACCESSED = 3;
+export const RING_ACCESSED_WORDS = 2;
+export const RING_ACCESSED_INODE = 0;
+
+export const RING_INVALIDATE = 4;
+export const RING_INVALIDATE_WORDS = 3;
+export const RING_INVALIDATE_INODE = 0;
+export const RING_INVALIDATE_GREW = 2;
+
+export const RING_MAKE = 5;
+export const RING_MAKE_WORDS = 7;
+export const RING_MAKE_PARENT = 0;
+export const RING_MAKE_MODE = 2;
+export const RING_MAKE_UMASK = 3;
+export const RING_MAKE_UID = 4;
+export const RING_MAKE_GID = 5;
+export const RING_MAKE_RDEV = 6;
+
+export const RING_SYMLINK = 6;
+export const RING_SYMLINK_WORDS = 4;
+export const RING_SYMLINK_PARENT = 0;
+export const RING_SYMLINK_UID = 2;
+export const RING_SYMLINK_GID = 3;
+
+export const RING_LINK = 7;
+export const RING_LINK_WORDS = 4;
+export const RING_LINK_INODE = 0;
+export const RING_LINK_PARENT = 2;
+
+export const RING_REMOVE = 8;
+export const RING_REMOVE_WORDS = 3;
+export const RING_REMOVE_PARENT = 0;
+export const RING_REMOVE_AS_DIRECTORY = 2;
+
+export const RING_RENAME = 9;
+export const RING_RENAME_WORDS = 5;
+export const RING_RENAME_PARENT = 0;
+export const RING_RENAME_NEW_PARENT = 2;
+export const RING_RENAME_FLAGS = 4;
+
+export const RING_SETATTR = 10;
+export const RING_SETATTR_WORDS = 18;
+export const RING_SETATTR_INODE = 0;
+export const RING_SETATTR_VALID = 2;
+export const RING_SETATTR_MODE = 3;
+export const RING_SETATTR_UID = 4;
+export const RING_SETATTR_GID = 5;
+export const RING_SETATTR_SIZE = 6;
+export const RING_SETATTR_ATIME = 8;
+export const RING_SETATTR_MTIME = 12;
+export const RING_SETATTR_CALLER = 16;
+
+export const RING_PREPARE = 11;
+export const RING_PREPARE_WORDS = 8;
+export const RING_PREPARE_INODE = 0;
+export const RING_PREPARE_OFFSET = 2;
+export const RING_PREPARE_LENGTH = 4;
+export const RING_PREPARE_CALLER = 6;
+
+export const RING_FALLOCATE = 12;
+export const RING_FALLOCATE_WORDS = 8;
+export const RING_FALLOCATE_INODE = 0;
+export const RING_FALLOCATE_OFFSET = 2;
+export const RING_FALLOCATE_LENGTH = 4;
+export const RING_FALLOCATE_MODE = 6;
+
+export const RING_COPY = 13;
+export const RING_COPY_WORDS = 10;
+export const RING_COPY_INODE = 0;
+export const RING_COPY_TARGET = 2;
+export const RING_COPY_OFFSET = 4;
+export const RING_COPY_TARGET_OFFSET = 6;
+export const RING_COPY_LENGTH = 8;
+
+export const RING_SETXATTR = 14;
+export const RING_SETXATTR_WORDS = 3;
+export const RING_SETXATTR_INODE = 0;
+export const RING_SETXATTR_FLAGS = 2;
+
+export const RING_REMOVEXATTR = 15;
+export const RING_REMOVEXATTR_WORDS = 2;
+export const RING_REMOVEXATTR_INODE = 0;
+
+export const RING_TMPFILE = 16;
+export const RING_TMPFILE_WORDS = 6;
+export const RING_TMPFILE_PARENT = 0;
+export const RING_TMPFILE_MODE = 2;
+export const RING_TMPFILE_UMASK = 3;
+export const RING_TMPFILE_UID = 4;
+export const RING_TMPFILE_GID = 5;
+
+export const RING_UNHIDE = 17;
+export const RING_UNHIDE_WORDS = 2;
+export const RING_UNHIDE_INODE = 0;
+
+export const RING_WORDS = 1024;
+export const RING_STATE = 0;
+export const RING_CLIENT = 1;
+export const RING_OPERATION = 2;
+export const RING_RESULT = 3;
+export const RING_WAITING = 4;
+export const RING_BYTES_LENGTH = 5;
+export const RING_RESULTS = 6;
+export const RING_ARGUMENTS = 16;
+export const RING_BYTES_OFFSET_BYTES = 192;
+export const RING_BYTES_BYTES = 3904;

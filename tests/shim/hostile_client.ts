@@ -35,10 +35,17 @@ import {
 } from "../../src/region/layout.gen.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../src/core/inode_table.ts";
 import { Random } from "../fuzz/random.ts";
-import { RingClient } from "./ring_client.ts";
+import {
+  type Fields,
+  type InodeName,
+  message,
+  messageWords,
+  OPERATION_COUNT,
+  OPERATIONS,
+  RingClient,
+} from "./ring_client.ts";
 
 const PAGE_WORDS = PAGE_BYTES / 4;
-const OPERATION_MAX = layout.RING_UNHIDE;
 /** Records of clients that are written into, and pages behind each: more would only take memory. */
 const CLIENTS_MAX = 24;
 const CLIENT_PAGES_MAX = 4;
@@ -52,14 +59,8 @@ const MODES = [0o100644, 0o100644, 0o040755, 0o040755, 0o010600, 0o140600, 0o020
 const ODD_NAMES = ["", ".", "..", "a/b", "/", "\0", "a\0", "x".repeat(255), "x".repeat(256), "é"];
 
 /** Operations that want a directory, or a regular file. */
-const ON_DIRECTORIES: readonly number[] = [
-  layout.RING_MAKE,
-  layout.RING_SYMLINK,
-  layout.RING_REMOVE,
-  layout.RING_RENAME,
-  layout.RING_TMPFILE,
-];
-const ON_FILES: readonly number[] = [layout.RING_PREPARE, layout.RING_FALLOCATE, layout.RING_COPY];
+const ON_DIRECTORIES = ["MAKE", "SYMLINK", "REMOVE", "RENAME", "TMPFILE"];
+const ON_FILES = ["PREPARE", "FALLOCATE", "COPY"];
 
 /** What it does to the region, at random. */
 export class Hostile {
@@ -83,7 +84,7 @@ export class Hostile {
   }
 
   /** An inode as it is, mostly of this type, or with a wrong generation, or one there cannot be. */
-  #inode(type = 0): number[] {
+  #inode(type = 0): InodeName {
     const random = this.#random;
     let ino = random.pick(this.inos);
     for (let i = 0; i < 4 && type !== 0; i++) {
@@ -91,7 +92,9 @@ export class Hostile {
       ino = random.pick(this.inos);
     }
     if (random.chance(0.9)) return this.client.inode(ino);
-    return random.chance(0.5) ? [ino, random.int(9)] : [2 ** 20 + this.#number(), random.next()];
+    return random.chance(0.5)
+      ? [ino, random.int(9)]
+      : [2 ** 20 + random.int(2 ** 31), random.next()];
   }
 
   #name(): string {
@@ -100,59 +103,75 @@ export class Hostile {
     return "n".repeat(1 + random.int(3) * random.int(60)) + random.int(20);
   }
 
-  #bytes(operation: number): string {
+  #bytes(operation: string): string {
     const random = this.#random;
-    if (operation === layout.RING_SETXATTR || operation === layout.RING_REMOVEXATTR) {
+    if (operation === "SETXATTR" || operation === "REMOVEXATTR") {
       const name = random.pick(["user.", "user.a", "user.b", "trusted.c", "system.x"]);
       return `${name}\0${"v".repeat(random.skewed(3000) + 1)}`.slice(0, RING_BYTES_MAX);
     }
-    const takesTwo = operation === layout.RING_RENAME || operation === layout.RING_SYMLINK;
+    const takesTwo = operation === "RENAME" || operation === "SYMLINK";
     const text = takesTwo !== random.chance(0.1)
       ? `${this.#name()}\0${this.#name()}`
       : this.#name();
     return random.chance(0.02) ? text.repeat(9).slice(0, 3000) : text;
   }
 
-  /** A request that makes sense, or does so in all but one or two places. */
-  #arguments(operation: number): number[] {
+  /** A message that makes sense, or does so in all but one or two words. */
+  #message(operation: string): Uint32Array {
     const random = this.#random;
-    const rest = this.#sensible(operation);
     const type = ON_DIRECTORIES.includes(operation)
       ? S_IFDIR
       : ON_FILES.includes(operation)
       ? S_IFREG
       : 0;
-    const args = [...this.#inode(type), ...rest];
-    while (random.chance(0.25)) args[random.int(args.length)] = this.#number();
-    return args;
+    const words = message(operation, this.#sensible(operation));
+    // Every message that is not empty starts with an inode.
+    if (messageWords(operation) > 0) words.set(this.#inode(type));
+    while (random.chance(0.25)) words[random.int(messageWords(operation) + 1)] = this.#word();
+    return words;
   }
 
-  /** What follows the first inode. */
-  #sensible(operation: number): number[] {
+  /** The fields of a message but for the first inode. */
+  #sensible(operation: string): Fields {
     const random = this.#random;
     const [offset, length] = [random.skewed(2 ** 22), 1 + random.skewed(2 ** 22)];
-    const id = () => random.int(3);
+    const [targetOffset, umask] = [random.skewed(2 ** 22), random.int(0o1000)];
+    const [uid, gid, flag] = [random.int(3), random.int(3), random.int(3)];
+    const caller = [random.int(3), random.int(2)];
     switch (operation) {
-      case layout.RING_MAKE:
-        return [random.pick(MODES), random.int(0o1000), id(), id(), id()];
-      case layout.RING_SYMLINK:
-        return [id(), id()];
-      case layout.RING_LINK:
-        return this.#inode(S_IFDIR);
-      case layout.RING_REMOVE:
-        return [id()];
-      case layout.RING_RENAME:
-        return [...this.#inode(S_IFDIR), random.int(4)];
-      case layout.RING_SETATTR:
-        return [random.int(2 ** 11), offset, random.int(2 ** 16), id(), id(), 1, 2, 3, 4, id(), 1];
-      case layout.RING_FALLOCATE:
-        return [offset, length, random.int(64)];
-      case layout.RING_COPY:
-        return [offset, ...this.#inode(S_IFREG), random.skewed(2 ** 22), length];
-      case layout.RING_TMPFILE:
-        return [random.int(2 ** 12), random.int(0o1000), id(), id()];
+      case "INVALIDATE":
+        return { grew: flag };
+      case "MAKE":
+        return { mode: random.pick(MODES), umask, uid, gid, rdev: flag };
+      case "SYMLINK":
+        return { uid, gid };
+      case "LINK":
+        return { parent: this.#inode(S_IFDIR) };
+      case "REMOVE":
+        return { asDirectory: flag };
+      case "RENAME":
+        return { newParent: this.#inode(S_IFDIR), flags: random.int(4) };
+      case "SETATTR": {
+        const [valid, mode] = [random.int(2 ** 11), random.int(2 ** 16)];
+        const [atime, mtime] = [[1, random.int(2), 2], [3, 0, random.chance(0.1) ? 1e9 : 4]];
+        return { valid, size: offset, mode, uid, gid, atime, mtime, caller };
+      }
+      case "PREPARE":
+        return { offset, length: random.chance(0.1) ? this.#number() : length, caller };
+      case "FALLOCATE":
+        return {
+          offset: random.chance(0.1) ? this.#number() : offset,
+          length,
+          mode: random.int(64),
+        };
+      case "COPY":
+        return { target: this.#inode(S_IFREG), offset, targetOffset, length };
+      case "SETXATTR":
+        return { flags: random.int(4) };
+      case "TMPFILE":
+        return { mode: random.int(2 ** 12), umask, uid, gid };
       default:
-        return [offset, length, id(), id()];
+        return {};
     }
   }
 
@@ -162,8 +181,11 @@ export class Hostile {
     const random = this.#random;
     const slot = client.claim();
     if (slot < 0) return;
-    const operation = random.int(OPERATION_MAX + 2);
-    client.fill(slot, operation, this.#arguments(operation), this.#bytes(operation));
+    if (random.chance(0.02)) client.fill(slot, random.pick([0, OPERATION_COUNT, this.#word()]));
+    else {
+      const operation = random.pick(OPERATIONS);
+      client.fill(slot, operation, this.#message(operation), this.#bytes(operation));
+    }
     const at = slot * RING_WORDS;
     if (random.chance(0.02)) client.region.ring[at + RING_BYTES_LENGTH] = this.#word();
     if (random.chance(0.02)) client.region.ring[at + RING_CLIENT] = this.#word();
@@ -203,7 +225,7 @@ export class Hostile {
       // Under its own name, or nothing would get further than that.
       ring[slot * RING_WORDS + RING_CLIENT] = this.client.number;
       ring[slot * RING_WORDS + RING_BYTES_LENGTH] = random.int(300);
-      ring[slot * RING_WORDS + RING_OPERATION] = random.int(OPERATION_MAX + 2);
+      ring[slot * RING_WORDS + RING_OPERATION] = random.int(OPERATION_COUNT + 1);
     }
     const bits = SUPER_RING_READY + random.int(RING_SLOT_COUNT / 32);
     Atomics.store(superblock, bits, random.chance(0.3) ? this.#word() : 1 << random.int(32));

@@ -4,10 +4,11 @@
  *
  * ```ts
  * using client = RingClient.attach(mount.object);
- * const { result, results } = client.request(RING_MAKE, [...client.inode(ROOT_INO), S_IFREG | 0o644, 0, 0, 0, 0], "name");
+ * const { result, made } = client.request("MAKE", { parent: client.inode(ROOT_INO), mode: S_IFREG | 0o644 }, "name");
  * ```
  */
 import { native } from "../../ffi/native.ts";
+import * as layout from "../../src/region/layout.gen.ts";
 import {
   BLOCK_BYTES,
   CLIENT_DESCRIPTION_HELD,
@@ -24,15 +25,19 @@ import {
   DESCRIPTION_WORDS,
   DESCRIPTIONS_PER_PAGE,
   INODE_GENERATION,
+  INODE_NAME_GENERATION,
+  INODE_NAME_INO,
   INODE_WORDS,
   PAGE_BYTES,
   RING_ARGUMENTS,
+  RING_ARGUMENTS_WORDS,
   RING_BYTES_LENGTH,
   RING_BYTES_OFFSET_BYTES,
   RING_CLAIMED,
   RING_CLIENT,
   RING_DONE,
   RING_FREE,
+  RING_MADE_INODE,
   RING_OPERATION,
   RING_READY,
   RING_RESULT,
@@ -55,8 +60,54 @@ const WAITS_MAX = 50;
 
 export interface Answer {
   result: number;
-  /** The low halves of the results. */
-  results: number[];
+  /** The inode that was made, by operations that make one. */
+  made: InodeName;
+}
+
+/** Number and generation. */
+export type InodeName = [ino: number, generation: number];
+
+/** Of a message, by the names of layout.zig: several numbers are the words of an inode, a time, a caller. What is not given is 0. */
+export type Fields = Record<string, number | readonly number[]>;
+
+/** An operation by its name in layout.zig, "MAKE" for `RingMake`; or any number. */
+export type Operation = string | number;
+
+const constants = layout as Record<string, number>;
+
+function constant(name: string): number {
+  const value = constants[name];
+  if (value === undefined) throw new Error(`layout.zig has no ${name}`);
+  return value;
+}
+
+/** All operations by their names. */
+export const OPERATIONS = Object.keys(constants).flatMap((key) =>
+  /^RING_[A-Z]+_WORDS$/.test(key) && key.slice(0, -"_WORDS".length) in constants
+    ? [key.slice("RING_".length, -"_WORDS".length)]
+    : []
+);
+/** One more than the largest operation. */
+export const OPERATION_COUNT = 1 + Math.max(...OPERATIONS.map((name) => constant(`RING_${name}`)));
+
+/** Words of an operation's message. */
+export function messageWords(operation: string): number {
+  return constant(`RING_${operation}_WORDS`);
+}
+
+/** The words of a message. */
+export function message(operation: Operation, fields: Fields): Uint32Array {
+  const words = new Uint32Array(RING_ARGUMENTS_WORDS);
+  for (const [name, value] of Object.entries(fields)) {
+    const field = name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+    const at = constant(`RING_${operation}_${field}`);
+    if (typeof value !== "number") words.set(value, at);
+    else {
+      words[at] = value % 2 ** 32;
+      if (value >= 2 ** 32) words[at + 1] = Math.floor(value / 2 ** 32);
+    }
+  }
+  return words;
 }
 
 export class RingClient implements Disposable {
@@ -85,8 +136,7 @@ export class RingClient implements Disposable {
     Atomics.store(this.region.clients, this.number * CLIENT_PAGES * PAGE_WORDS + field, value);
   }
 
-  /** An inode as an argument: its number and generation. */
-  inode(ino: number): [number, number] {
+  inode(ino: number): InodeName {
     return [ino, this.inodeWord(ino, INODE_GENERATION)];
   }
   inodeWord(ino: number, field: number): number {
@@ -118,19 +168,24 @@ export class RingClient implements Disposable {
     return -1;
   }
 
-  /** Fills a claimed slot in. @param args numbers below 2^53 */
-  fill(slot: number, operation: number, args: number[], bytes: string | Uint8Array = ""): void {
+  /** Fills a claimed slot in. */
+  fill(
+    slot: number,
+    operation: Operation,
+    fields: Fields | Uint32Array = {},
+    bytes: string | Uint8Array = "",
+  ): void {
     const { ring, ringBytes } = this.region;
     const at = slot * RING_WORDS;
     const content = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
     ring[at + RING_CLIENT] = this.number;
-    ring[at + RING_OPERATION] = operation;
+    ring[at + RING_OPERATION] = typeof operation === "number"
+      ? operation
+      : constant(`RING_${operation}`);
     ring[at + RING_WAITING] = 0;
     ring[at + RING_BYTES_LENGTH] = content.length;
-    args.forEach((value, i) => {
-      ring[at + RING_ARGUMENTS + 2 * i] = value % 2 ** 32;
-      ring[at + RING_ARGUMENTS + 2 * i + 1] = Math.floor(value / 2 ** 32);
-    });
+    const words = fields instanceof Uint32Array ? fields : message(operation, fields);
+    ring.set(words, at + RING_ARGUMENTS);
     ringBytes.set(content, slot * BLOCK_BYTES + RING_BYTES_OFFSET_BYTES);
   }
 
@@ -162,17 +217,18 @@ export class RingClient implements Disposable {
     if (Atomics.load(ring, at + RING_STATE) !== RING_DONE) {
       throw new Error("the daemon does not answer");
     }
-    const results = [0, 1].map((i) => ring[at + RING_RESULTS + 2 * i]);
+    const inode = at + RING_RESULTS + RING_MADE_INODE;
+    const made: InodeName = [ring[inode + INODE_NAME_INO], ring[inode + INODE_NAME_GENERATION]];
     const result = ring[at + RING_RESULT] | 0;
     ring[at + RING_CLIENT] = 0;
     Atomics.store(ring, at + RING_STATE, RING_FREE);
-    return { result, results };
+    return { result, made };
   }
 
-  request(operation: number, args: number[] = [], bytes: string | Uint8Array = ""): Answer {
+  request(operation: Operation, fields: Fields = {}, bytes: string | Uint8Array = ""): Answer {
     const slot = this.claim();
     if (slot < 0) throw new Error("the ring is full");
-    this.fill(slot, operation, args, bytes);
+    this.fill(slot, operation, fields, bytes);
     this.submit(slot);
     return this.answer(slot);
   }

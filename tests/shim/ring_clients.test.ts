@@ -14,31 +14,22 @@ import {
   RING_BYTES_MAX,
   RING_CLIENT,
   RING_FREE,
-  RING_LINK,
-  RING_MAKE,
   RING_OPERATION,
-  RING_PING,
-  RING_RELEASE,
-  RING_REMOVE,
-  RING_RENAME,
-  RING_SETATTR,
   RING_SLOT_COUNT,
   RING_STATE,
-  RING_TMPFILE,
   RING_WORDS,
   ROOT_INO,
   SUPER_ENDED,
   SUPER_GENERATION,
 } from "../../src/region/layout.gen.ts";
-import { FATTR } from "../../src/ops/protocol.ts";
+import { FATTR_MODE } from "../../src/ops/fuse_records.gen.ts";
 import { EINVAL, ESTALE } from "../../src/core/errno.ts";
 import { FileSystem } from "../../src/core/file_system.ts";
 import { S_IFDIR, S_IFIFO, S_IFREG } from "../../src/core/inode_table.ts";
 import { btfuseOk } from "../cli/support.ts";
 import { bytes, Random } from "../core/support.ts";
 import { mountBtfuse, runOk, waitUntil } from "../support/mounts.ts";
-import { RingClient } from "./ring_client.ts";
-
+import { OPERATION_COUNT, RingClient } from "./ring_client.ts";
 import {
   close,
   DIRECTORY,
@@ -54,36 +45,33 @@ ringTest("a file without names lives while a client has it open", (m, client) =>
   const root = client.inode(ROOT_INO);
   const ino = make(client, ROOT_INO, "file");
   const file = client.inode(ino);
-  assertEquals(client.request(RING_REMOVE, [...root, 0], "file").result, 0);
+  assertEquals(client.request("REMOVE", { parent: root }, "file").result, 0);
   assert(client.inodeWord(ino, INODE_MODE) !== 0, "it is open");
   close(client, ino);
   assertEquals(client.inodeWord(ino, INODE_MODE), 0);
-  assertEquals(client.request(RING_RELEASE, file).result, -ESTALE);
-  const made = client.request(RING_TMPFILE, [...root, 0o600, 0o077, 0, 0]);
-  assertEquals(made.result, 0);
-  assertEquals(client.inodeWord(made.results[0], INODE_MODE), S_IFREG | 0o600);
-  assertEquals(
-    client.request(RING_LINK, [...client.inode(made.results[0]), ...root], "named").result,
-    0,
-  );
-  assertEquals(Deno.statSync(`${m.dir}/named`).ino, made.results[0]);
-  close(client, made.results[0]);
-  const unnamed = client.request(RING_TMPFILE, [...root, 0o600, 0, 0, 0]).results[0];
+  assertEquals(client.request("RELEASE", { inode: file }).result, -ESTALE);
+  const { result, made } = client.request("TMPFILE", { parent: root, mode: 0o600, umask: 0o077 });
+  assertEquals(result, 0);
+  assertEquals(client.inodeWord(made[0], INODE_MODE), S_IFREG | 0o600);
+  assertEquals(client.request("LINK", { inode: made, parent: root }, "named").result, 0);
+  assertEquals(Deno.statSync(`${m.dir}/named`).ino, made[0]);
+  close(client, made[0]);
+  const [unnamed] = client.request("TMPFILE", { parent: root, mode: 0o600 }).made;
   close(client, unnamed);
   assertEquals(client.inodeWord(unnamed, INODE_MODE), 0);
 });
 
 ringTest("only a living client is served", (_, client) => {
-  assertEquals(client.request(RING_PING).result, 0);
+  assertEquals(client.request("PING").result, 0);
   for (const number of [0, client.number + 1, 1023, 1024, 2 ** 32 - 1]) {
     const slot = client.claim();
-    client.fill(slot, RING_PING, []);
+    client.fill(slot, "PING");
     client.region.ring[slot * RING_WORDS + RING_CLIENT] = number;
     client.submit(slot);
     assertEquals(client.answer(slot).result, -EINVAL, `client ${number}`);
   }
   const slot = client.claim();
-  client.fill(slot, RING_PING, []);
+  client.fill(slot, "PING");
   client.region.ring[slot * RING_WORDS + RING_BYTES_LENGTH] = RING_BYTES_MAX + 1;
   client.submit(slot);
   assertEquals(client.answer(slot).result, -EINVAL);
@@ -95,7 +83,7 @@ ringTest("64 requests at once are all served", (m, client) => {
   assertEquals(slots.length, RING_SLOT_COUNT);
   const root = client.inode(ROOT_INO);
   for (const slot of slots) {
-    client.fill(slot, RING_MAKE, [...root, DIRECTORY, 0, 0, 0, 0], `directory${slot}`);
+    client.fill(slot, "MAKE", { parent: root, mode: DIRECTORY }, `directory${slot}`);
   }
   for (const slot of slots) client.submit(slot);
   assertEquals(slots.map((slot) => client.answer(slot).result), slots.map(() => 0));
@@ -118,8 +106,8 @@ ringTest(
       // The kernel's question is answered, but the answer is hardly there yet.
       const isUnknown = () => client.inodeWord(ino, INODE_LOOKUP_COUNT) === 0;
       if (isUnknown()) inTime++;
-      while (isUnknown() && performance.now() < end) client.request(RING_PING);
-      client.request(RING_SETATTR, [...client.inode(ino), FATTR.MODE, 0, 0o123]);
+      while (isUnknown() && performance.now() < end) client.request("PING");
+      client.request("SETATTR", { inode: client.inode(ino), valid: FATTR_MODE, mode: 0o123 });
     }
     await looking;
     assert(inTime > 0, "the program was always faster");
@@ -146,15 +134,15 @@ ringTest("programs at both doors in one directory end up seeing the same", async
       const mode = random.below(2) === 0 ? S_IFIFO | 0o644 : DIRECTORY;
       switch (random.below(3)) {
         case 0:
-          client.request(RING_MAKE, [...root, mode, 0, 0, 0, 0], name());
+          client.request("MAKE", { parent: root, mode }, name());
           break;
         case 1:
-          client.request(RING_REMOVE, [...root, random.below(2)], name());
+          client.request("REMOVE", { parent: root, asDirectory: random.below(2) }, name());
           break;
         default:
           client.request(
-            RING_RENAME,
-            [...root, ...root, 2 * random.below(2)],
+            "RENAME",
+            { parent: root, newParent: root, flags: 2 * random.below(2) },
             `${name()}\0${name()}`,
           );
       }
@@ -185,20 +173,20 @@ ringTest("slots full of garbage harm nobody", (m, client) => {
     for (let field = 1; field < RING_WORDS; field++) ring[at + field] = word();
     // Most of them pass for requests at first sight.
     if (random.below(10) > 0) ring[at + RING_CLIENT] = client.number;
-    if (random.below(10) > 0) ring[at + RING_OPERATION] = random.below(18);
+    if (random.below(10) > 0) ring[at + RING_OPERATION] = random.below(OPERATION_COUNT);
     if (random.below(10) > 0) ring[at + RING_BYTES_LENGTH] = random.below(RING_BYTES_MAX + 2);
     if (random.below(2) > 0) {
       const bytes = `n${random.below(20)}\0n${random.below(20)}`.repeat(1 + random.below(2));
       const ino = random.below(60);
-      const args = [...client.inode(ino), ...client.inode(random.below(60))];
-      client.fill(slot, ring[at + RING_OPERATION], args, bytes.slice(0, 1 + random.below(8)));
+      const words = Uint32Array.of(...client.inode(ino), ...client.inode(random.below(60)));
+      client.fill(slot, ring[at + RING_OPERATION], words, bytes.slice(0, 1 + random.below(8)));
     }
     client.submit(slot);
     client.answer(slot);
   }
   Deno.writeTextFileSync(`${m.dir}/after`, "text");
   assertEquals(Deno.readTextFileSync(`${m.dir}/after`), "text");
-  assertEquals(client.request(RING_PING).result, 0);
+  assertEquals(client.request("PING").result, 0);
 });
 
 ringTest("what a killed client held is free again", async (m, client) => {
@@ -212,11 +200,11 @@ ringTest("what a killed client held is free again", async (m, client) => {
   victim.describe(1, DESCRIPTION_OPEN, named);
   victim.describe(70, DESCRIPTION_CLAIMED, claimed);
   for (const name of ["open", "claimed"]) {
-    assertEquals(client.request(RING_REMOVE, [...root, 0], name).result, 0);
+    assertEquals(client.request("REMOVE", { parent: root }, name).result, 0);
   }
   // Requests in every state, one of them ready without its bit.
   const slots = [victim.claim(), victim.claim(), victim.claim()];
-  for (const slot of slots) victim.fill(slot, RING_PING, []);
+  for (const slot of slots) victim.fill(slot, "PING");
   victim.submit(slots[0]);
   victim.region.ring[slots[1] * RING_WORDS + RING_STATE] = 2;
   process.kill("SIGKILL");
@@ -233,7 +221,7 @@ ringTest("what a killed client held is free again", async (m, client) => {
   assertEquals(slots.slice(0, 2).map(stateOf), [RING_FREE, RING_FREE]);
   // A slot that is only claimed may be another's, who has not said so yet.
   assert(await waitUntil(() => stateOf(slots[2]) === RING_FREE, 15_000), "a claimed slot is lost");
-  assertEquals(client.request(RING_PING).result, 0);
+  assertEquals(client.request("PING").result, 0);
 });
 
 ringTest("a file is found by its hidden name, also without any other", async (m, client) => {
@@ -269,14 +257,14 @@ ringTest("round trips: the worker awake and asleep", async (_, client) => {
   const awake: number[] = [];
   for (let i = 0; i < 5000; i++) {
     const start = performance.now();
-    client.request(RING_PING);
+    client.request("PING");
     awake.push(performance.now() - start);
   }
   const asleep: number[] = [];
   for (let i = 0; i < 100; i++) {
     await new Promise((resolve) => setTimeout(resolve, 3));
     const start = performance.now();
-    client.request(RING_PING);
+    client.request("PING");
     asleep.push(performance.now() - start);
   }
   const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1] * 1000;

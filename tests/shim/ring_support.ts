@@ -1,11 +1,6 @@
 /** What the tests of the request ring share: a mount with a client in TypeScript, and what it makes. */
 import { assertEquals } from "@std/assert";
-import {
-  INODE_OPEN_COUNT,
-  INODE_WORDS,
-  RING_MAKE,
-  RING_RELEASE,
-} from "../../src/region/layout.gen.ts";
+import { INODE_OPEN_COUNT, INODE_WORDS } from "../../src/region/layout.gen.ts";
 import { S_IFDIR, S_IFREG } from "../../src/core/inode_table.ts";
 import { btfuse } from "../cli/support.ts";
 import { Agent, ok, type Stat } from "../support/agent.ts";
@@ -47,20 +42,16 @@ export const DIRECTORY = S_IFDIR | 0o755;
 
 /** Makes a file or directory through the ring and gives its inode number; it counts as open. */
 export function make(client: RingClient, parent: number, name: string, mode = FILE): number {
-  const { result, results } = client.request(
-    RING_MAKE,
-    [...client.inode(parent), mode, 0, 0, 0, 0],
-    name,
-  );
+  const { result, made } = client.request("MAKE", { parent: client.inode(parent), mode }, name);
   assertEquals(result, 0, name);
-  assertEquals(client.inode(results[0]), results, "an inode is its number and generation");
-  return results[0];
+  assertEquals(client.inode(made[0]), made, "an inode is its number and generation");
+  return made[0];
 }
 
 /** Lets go of what `make` has counted as open. */
 export function close(client: RingClient, ino: number): void {
   Atomics.sub(client.region.inodes, ino * INODE_WORDS + INODE_OPEN_COUNT, 1);
-  client.request(RING_RELEASE, client.inode(ino));
+  client.request("RELEASE", { inode: client.inode(ino) });
 }
 
 export function names(directory: string): string[] {
