@@ -490,6 +490,8 @@ def threads():
 
 
 cases = [reading, large, sparse, directories, streams, many_names, numbers, duplicates, control, mapping, waiting, passing, removed, changing, processes, crowd, threads, record_locks]
+# The shell's redirections name descriptors by one digit only, so none that this program was started with may take a number.
+os.closerange(3, 256)
 for case in cases:
     if len(sys.argv) == 2 or case.__name__ in sys.argv[2:]:
         say(f"-- {case.__name__}")
