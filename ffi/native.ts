@@ -30,6 +30,12 @@ const symbols = {
   bt_futex_wait: { parameters: ["u64", "u32", "u32"], result: "i32" },
   /** int bt_futex_wake(uint64_t address, uint32_t count) */
   bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
+  /** int bt_mount_watch(uint64_t superblock_address, const char *mount_point): keeps what the superblock says of the mount true from now on */
+  bt_mount_watch: { parameters: ["u64", "buffer"], result: "i32" },
+  /** int bt_mount_set_atime(const char *mount_point, uint32_t flags): MOUNT_* bits of the layout */
+  bt_mount_set_atime: { parameters: ["buffer", "u32"], result: "i32" },
+  /** int bt_mount_look(const char *path, int mountinfo, double out[2], char *mount_point, uint64_t capacity): for tests; flags and whether something lies on it */
+  bt_mount_look: { parameters: ["buffer", "i32", "buffer", "buffer", "u64"], result: "i32" },
   /** uint32_t bt_processor(void): the number of the one that the thread runs on */
   bt_processor: { parameters: [], result: "u32" },
   /** void bt_leave_processor(void): the thread goes on on another one, if it may */

@@ -113,6 +113,21 @@ pub const Superblock = extern struct {
     ring_page: u32,
     client_page: u32,
 
+    // With what a process that wants to be served compares itself (preload/gate.zig), all of the daemon.
+    /// Inode number of its user namespace.
+    user_namespace: u64,
+    /// Its root directory: number of the mount, st_dev, st_ino.
+    root_mount: u64,
+    root_device: u64,
+    root_ino: u64,
+    /// What a security module calls it, as a number (identity.zig).
+    label: u64,
+    /// A thread without capabilities, whom everybody with the daemon's user id may look at who is in no sandbox of their own (mount_watch.zig).
+    witness: u32,
+    /// Not 0: nobody tells the daemon when directories above the mount are renamed, so that clients look again and again.
+    unwatched: u32,
+    reserved_line_0: [4]u32,
+
     // From here on each cache line of its own, so that who writes one does not disturb the readers of another.
 
     /// Sequence of everything in which names are found: dentries, chains, trees, a directory's place, which inodes live.
@@ -124,13 +139,16 @@ pub const Superblock = extern struct {
     // What clients look at all the time, and hardly anybody changes.
     /// Not 0 once the mount is gone: clients leave everything to the kernel.
     ended: u32,
-    /// 1: mounted with "noatime", reading changes nothing.
-    noatime: u32,
+    /// What the mount allows, as the kernel sees it now (mount_*): the daemon looks whenever the mount table changes.
+    mount_flags: u32,
     /// Clients that were ever registered, at most: where scans end.
     client_high: u32,
     /// Times that the daemon took an inode's `extend_lock` from a client that may still be alive.
     stolen_count: u32,
-    reserved_line_2: [12]u32,
+    /// Goes up when the mount's path, its flags or what lies on it may have changed, and when `ended` is set: clients compare it with what it
+    /// was when they last looked.
+    mount_changes: u32,
+    reserved_line_2: [11]u32,
 
     // The ring.
     /// The bell, a futex word: how often it was rung, which clients do when the worker sleeps.
@@ -254,6 +272,16 @@ pub const kernel_uses_watch: u32 = 2;
 /// The kernel appends to the file (O_APPEND), at times by two requests for one write(2), between which only it can keep others away: so it
 /// appends for clients, too.
 pub const kernel_uses_append: u32 = 4;
+
+// In `mount_flags`, see mount(8).
+/// Nothing changes, also no access time.
+pub const mount_read_only: u32 = 1;
+pub const mount_no_atime: u32 = 2;
+pub const mount_no_dir_atime: u32 = 4;
+/// Every reading counts. Without this and the two above the rule is "relatime".
+pub const mount_strict_atime: u32 = 8;
+pub const mount_no_symlinks: u32 = 16;
+pub const mount_id_mapped: u32 = 32;
 
 /// In `extend_lock`.
 pub const extend_daemon: u32 = 0xffff_ffff;

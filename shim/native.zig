@@ -1,10 +1,11 @@
 //! libbtfuse_native.so: what the TypeScript daemon needs from Linux and Deno does not offer.
-//! Every function returns a negative errno on failure; nothing here keeps state.
+//! Every function returns a negative errno on failure; nothing here keeps state, but the watch over the mount (mount_watch.zig).
 
 comptime {
     _ = @import("region.zig");
     _ = @import("fuse_device.zig");
     _ = @import("process.zig");
+    _ = @import("mount_watch.zig");
     _ = @import("processor.zig");
     _ = @import("files.zig");
 }

@@ -5,7 +5,7 @@
 //! where it is, BTFUSE_MOUNT and BTFUSE_OBJECT say; without them every call is handed on.
 //!
 //! A call on a path goes: calls_*.zig → walk.zig (paths.zig: is it on the mount; region.zig: where the memory is;
-//! credentials.zig: who asks) → the inode in the region. A call on a descriptor: calls_*.zig → descriptors.zig.
+//! gate.zig: whether this process is served; credentials.zig: who asks) → the inode in the region. A call on a descriptor: calls_*.zig → descriptors.zig.
 //! counters.zig tells what was served how.
 //!
 //! Nothing runs when it is loaded. Functions of libc that are defined here are never called by name from within, but
@@ -20,10 +20,10 @@ comptime {
     _ = @import("preload/calls_open.zig");
     _ = @import("preload/calls_opened.zig");
     _ = @import("preload/calls_process.zig");
+    _ = @import("preload/calls_restrict.zig");
     _ = @import("preload/calls_stat.zig");
     _ = @import("preload/calls_syscall.zig");
     _ = @import("preload/calls_write.zig");
-    _ = @import("preload/credentials.zig");
     _ = @import("preload/limits.zig");
     _ = @import("preload/paths.zig");
     _ = @import("preload/umask.zig");

@@ -7,6 +7,7 @@ const layout = @import("layout");
 const clients = @import("clients.zig");
 const clock = @import("clock.zig");
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
@@ -19,7 +20,14 @@ extern "c" fn clock_gettime(clock: c_int, now: *system.Timespec) c_int;
 
 /// The file or directory has been read.
 pub inline fn note(o: descriptors.Open) void {
-    if (isDue(o.inode())) noteDue(o);
+    if (isDue(o.inode()) or gate.notesEveryReading(o.v)) noteDue(o);
+}
+
+/// By the mount's flags, as mount(8) has them.
+fn isLeftOut(flags: u32, inode: *volatile layout.Inode) bool {
+    if (flags & (layout.mount_read_only | layout.mount_no_atime) != 0) return true;
+    if (flags & layout.mount_no_dir_atime != 0 and inode.mode & linux.S.IFMT == linux.S.IFDIR) return true;
+    return flags & layout.mount_strict_atime == 0 and !isDue(inode);
 }
 
 /// By the rule of "relatime" (as InodeTable.touchAtime).
@@ -59,7 +67,8 @@ inline fn isAfter(seconds: u64, rest: u32, other_seconds: u64, other_rest: u32) 
 /// A link is being read. False: the kernel has to do it, which knows the time: for a process that is no client yet, one link is not
 /// worth becoming one.
 pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) bool {
-    if (!isDue(inode) or v.super.noatime != 0) return true;
+    if (!isDue(inode) and !gate.notesEveryReading(v)) return true;
+    if (isLeftOut(gate.flags(v), inode)) return true;
     if (inode.kernel_holds & layout.kernel_holds_attributes == 0) {
         clock.accessed(v, inode);
         if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return true;
@@ -68,8 +77,8 @@ pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) 
 }
 
 noinline fn noteDue(o: descriptors.Open) void {
-    if (o.v.super.noatime != 0 or o.flags & noatime_flag != 0) return;
     const inode = o.inode();
+    if (o.flags & noatime_flag != 0 or isLeftOut(gate.flags(o.v), inode)) return;
     clock.accessed(o.v, inode);
     // As with bytes that were stored (store.zig): what the kernel holds is looked at afterwards.
     if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) & layout.kernel_holds_attributes == 0) return;

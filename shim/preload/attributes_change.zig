@@ -4,6 +4,7 @@
 const std = @import("std");
 const layout = @import("layout");
 const fuse = layout.fuse;
+const identity = @import("../identity.zig");
 const limits = @import("limits.zig");
 const permissions = @import("permissions.zig");
 const system = @import("system.zig");
@@ -81,7 +82,7 @@ pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner
     if (inode.flags & layout.inode_flag_capability != 0) return .{ .kernel = .special_file };
     const uid_exists = to.uid == unchanged or to.uid == inode.uid or to.uid == who.own.uid;
     const gid_exists = to.gid == unchanged or to.gid == inode.gid or who.own.isMember(to.gid);
-    if (!(uid_exists and gid_exists) and !isInFirstNamespace()) return .{ .kernel = .other_user };
+    if (!(uid_exists and gid_exists) and who.v.super.user_namespace != identity.first_user_namespace) return .{ .kernel = .other_user };
     if (!who.own.effective.give_away) {
         const is_owner = inode.uid == who.own.uid;
         if (to.uid != unchanged and !(is_owner and to.uid == inode.uid)) return .{ .local = .PERM };
@@ -90,13 +91,6 @@ pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner
     if (isKnown(inode)) return .{ .kernel = .materialized };
     const valid = (if (to.uid == unchanged) 0 else @as(u32, fuse.fattr_uid)) | (if (to.gid == unchanged) 0 else @as(u32, fuse.fattr_gid));
     return (Change{ .valid = valid, .uid = to.uid, .gid = to.gid }).ask(who, place);
-}
-
-/// Of all user namespaces, the one in which every id exists (user_namespaces(7)).
-fn isInFirstNamespace() bool {
-    const first_ino = 0xeffffffd;
-    const namespace = system.stat("/proc/self/ns/user") orelse return false;
-    return namespace.ino == first_ino;
 }
 
 /// truncate(2)

@@ -7,6 +7,7 @@ const calls_process = @import("calls_process.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
@@ -107,7 +108,7 @@ fn mark(inode: *volatile layout.Inode) void {
 
 /// The same of a file that the kernel has opened.
 noinline fn markReal(flags: c_int, fd: c_int) void {
-    if (flags & map_anonymous != 0 or flags & map_type_mask == map_private) return;
+    if (flags & map_anonymous != 0 or flags & map_type_mask == map_private or !gate.mayAct()) return;
     const open_flags = linux.fcntl(fd, linux.F.GETFL, 0);
     if (linux.errno(open_flags) != .SUCCESS or !isWritable(flags, @truncate(open_flags))) return;
     if (region.inodeFound(system.fstat(fd) orelse return)) |inode| mark(inode);

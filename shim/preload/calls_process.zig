@@ -5,6 +5,7 @@
 //! gets real files for what it inherits.
 
 const std = @import("std");
+const calls_restrict = @import("calls_restrict.zig");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
@@ -50,6 +51,7 @@ const clone_thread = 0x10000;
 /// clone(2) of libc: a copy unless it is a thread.
 fn clone(function: usize, stack: usize, flags: c_int, argument: usize, parent: usize, tls: usize, child: usize) callconv(.c) c_int {
     const F = fn (usize, usize, c_int, usize, usize, usize, usize) callconv(.c) c_int;
+    calls_restrict.prepareClone(@as(c_uint, @bitCast(flags)));
     const is_copy = flags & clone_thread == 0;
     if (is_copy) descriptors.closeGate();
     defer if (is_copy) descriptors.openGate();

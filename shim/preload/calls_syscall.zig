@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const calls_descriptor = @import("calls_descriptor.zig");
 const calls_process = @import("calls_process.zig");
+const calls_restrict = @import("calls_restrict.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const limits = @import("limits.zig");
@@ -128,7 +129,7 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.clone3) => return clone(@as(*const u64, @ptrFromInt(a)).*, number, &arguments),
         // What functions do that were served, functions have to know: limits.zig
         @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => limits.forget(),
-        else => {},
+        else => calls_restrict.prepare(number, a, b),
     }
     return pass(number, &arguments);
 }
@@ -160,6 +161,7 @@ const clone_vm = 0x100;
 const clone_thread = 0x10000;
 
 fn clone(flags: usize, number: usize, a: *const Arguments) isize {
+    calls_restrict.prepareClone(flags);
     if (flags & clone_thread != 0) return pass(number, a);
     const copies_memory = flags & clone_vm == 0;
     descriptors.closeGate();

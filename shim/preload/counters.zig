@@ -8,6 +8,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const early = @import("early.zig");
+const gate = @import("gate.zig");
 
 pub const Op = enum {
     stat,
@@ -57,6 +58,12 @@ pub const Reason = enum {
     not_attached,
     /// Not the user who mounted, with all of their ids: the kernel decides who may come in.
     other_user,
+    /// The process sees other files or processes than the daemon: namespaces, root directory, an id-mapped mount.
+    other_namespace,
+    /// A seccomp filter, a Landlock domain or a security module stands between the process and the kernel.
+    sandboxed,
+    /// The mount's path leads elsewhere by now, or something was mounted on it or in it.
+    mount_changed,
     /// The descriptor is an ordinary one.
     other_descriptor,
     /// What was looked at kept changing.
@@ -129,7 +136,7 @@ noinline fn add(counter: *u64) void {
 }
 
 fn decide() void {
-    const wanted = if (getenv("BTFUSE_REPORT")) |value| value[0] == '1' and value[1] == 0 else false;
+    const wanted = if (getenv("BTFUSE_REPORT")) |value| value[0] == '1' and value[1] == 0 and gate.mayAct() else false;
     const decided: State = if (wanted) .on else .off;
     if (@cmpxchgStrong(State, &state, .unknown, decided, .monotonic, .monotonic) != null) return;
     if (!wanted) return;
@@ -139,10 +146,17 @@ fn decide() void {
     _ = __cxa_atexit(&report, null, null);
 }
 
+var is_reported = false;
 const report_fd_min = 500;
 var report_fd: i32 = 2;
 
+/// The last moment at which the report may be written.
+pub fn finish() void {
+    if (@atomicRmw(State, &state, .Xchg, .off, .monotonic) == .on) report(null);
+}
+
 fn report(_: ?*anyopaque) callconv(.c) void {
+    if (@atomicRmw(bool, &is_reported, .Xchg, true, .monotonic)) return;
     // One write, so that the lines of several processes do not mix.
     var buffer: [8192]u8 = undefined;
     var text = std.Io.Writer.fixed(&buffer);

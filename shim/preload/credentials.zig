@@ -1,16 +1,14 @@
 //! Who this process is, as the kernel would see it: ids, groups and the capabilities that matter for access.
-//! Asked for once and again after every call that changes them.
+//! Read once, and again after every call that changes them (calls_restrict.zig).
 //!
 //! Only the user who mounted is served, with real, effective and saved ids all theirs: whether others may come in
 //! (mount option allow_other) the kernel decides.
 
 const std = @import("std");
-const linux = std.os.linux;
-const descriptors = @import("descriptors.zig");
-const next = @import("next.zig");
+const process_status = @import("process_status.zig");
 const region = @import("region.zig");
 
-const groups_max = 64;
+const groups_max = process_status.groups_max;
 
 pub const Credentials = struct {
     uid: u32,
@@ -40,48 +38,78 @@ pub const Capabilities = struct {
     set_id: bool = false,
 };
 
-const State = enum(u8) { unread, reading, ready, foreign };
+/// What was last read, if it still counts. Several places in turns: whoever still goes by what was before is not to see it change.
+var current: ?*const Credentials = null;
+var places: [4]Credentials = undefined;
+
+/// Who is at it.
+const State = enum(u8) { unread, reading, known, foreign };
 var state: State = .unread;
-var cached: Credentials = undefined;
+/// Calls that change them, each counted before and after it: what was read before one does not count.
+var change_count: u32 = 0;
 /// Threads may differ from here on, and the kernel alone knows which is which.
 var per_thread: bool = false;
 
 /// null: not for the library to decide.
 pub inline fn get(v: *const region.View) ?*const Credentials {
-    return if (@atomicLoad(State, &state, .acquire) == .ready) &cached else read(v);
+    return @atomicLoad(?*const Credentials, &current, .acquire) orelse read(v);
 }
 
-/// What a call is about to change, or has just changed.
-fn reset() void {
-    @atomicStore(State, &state, .unread, .release);
+pub fn changes() u32 {
+    return @atomicLoad(u32, &change_count, .acquire);
+}
+
+/// What a call of the whole process is about to change, or has just changed.
+pub fn change() void {
+    _ = @atomicRmw(u32, &change_count, .Add, 1, .seq_cst);
+    forget();
+}
+
+/// The calling thread is about to become another than the others.
+pub fn changeThread() void {
+    @atomicStore(bool, &per_thread, true, .seq_cst);
+    change();
+}
+
+fn forget() void {
+    @atomicStore(?*const Credentials, &current, null, .seq_cst);
+    @atomicStore(State, &state, .unread, .seq_cst);
 }
 
 noinline fn read(v: *const region.View) ?*const Credentials {
-    if (@atomicLoad(bool, &per_thread, .monotonic)) return null;
-    if (@cmpxchgStrong(State, &state, .unread, .reading, .acquire, .monotonic) != null) return null;
-    const found = fill(v, &cached);
-    // Not ready when somebody changed them meanwhile.
-    const after: State = if (found) .ready else .foreign;
-    if (@cmpxchgStrong(State, &state, .reading, after, .release, .monotonic) != null) return null;
-    return if (found) &cached else null;
+    if (@atomicLoad(State, &state, .monotonic) == .foreign) return null;
+    const before = changes();
+    var status: process_status.Status = undefined;
+    if (!process_status.ofThread(&status)) return null;
+    return prime(v, &status, before);
 }
 
-fn fill(v: *const region.View, out: *Credentials) bool {
-    var uids: [3]u32 = undefined;
-    var gids: [3]u32 = undefined;
-    _ = linux.getresuid(&uids[0], &uids[1], &uids[2]);
-    _ = linux.syscall3(.getresgid, @intFromPtr(&gids[0]), @intFromPtr(&gids[1]), @intFromPtr(&gids[2]));
-    for (uids) |uid| if (uid != v.owner_uid) return false;
-    for (gids) |gid| if (gid != v.owner_gid) return false;
-    const group_count = linux.getgroups(groups_max, &out.groups);
-    if (linux.errno(group_count) != .SUCCESS) return false;
-    out.uid = uids[0];
-    out.gid = gids[0];
-    out.group_count = @intCast(group_count);
-    const sets = capabilities() orelse return false;
-    out.effective = relevant(sets.effective);
+/// Takes what was read when `changes` returned `before`. null: they changed meanwhile, or are not for the library to judge by.
+pub fn prime(v: *const region.View, status: *const process_status.Status, before: u32) ?*const Credentials {
+    if (@atomicLoad(bool, &per_thread, .seq_cst)) return null;
+    if (@cmpxchgStrong(State, &state, .unread, .reading, .acquire, .monotonic) != null) return null;
+    const place = &places[before % places.len];
+    const found = fill(v, status, place);
+    if (found) @atomicStore(?*const Credentials, &current, place, .seq_cst);
+    const after: State = if (found) .known else .foreign;
+    const was_changed = @cmpxchgStrong(State, &state, .reading, after, .seq_cst, .monotonic) != null;
+    // A change before the lines above has to win, also one that was made known before them.
+    if (!was_changed and changes() == before and !@atomicLoad(bool, &per_thread, .seq_cst)) return if (found) place else null;
+    forget();
+    return null;
+}
+
+fn fill(v: *const region.View, status: *const process_status.Status, out: *Credentials) bool {
+    for (status.uids) |uid| if (uid != v.owner_uid) return false;
+    for (status.gids) |gid| if (gid != v.owner_gid) return false;
+    if (status.group_count > groups_max) return false;
+    out.uid = v.owner_uid;
+    out.gid = v.owner_gid;
+    out.groups = status.groups;
+    out.group_count = @intCast(status.group_count);
+    out.effective = relevant(status.effective);
     // capabilities(7): access(2) by root goes by the permitted set, by others without capabilities.
-    out.real = relevant(if (out.uid == 0) sets.permitted else 0);
+    out.real = relevant(if (out.uid == 0) status.permitted else 0);
     return true;
 }
 
@@ -91,7 +119,7 @@ const cap_dac_read_search = 2;
 const cap_fowner = 3;
 const cap_fsetid = 4;
 
-fn relevant(set: u32) Capabilities {
+fn relevant(set: u64) Capabilities {
     return .{
         .override = set & (1 << cap_dac_override) != 0,
         .read_search = set & (1 << cap_dac_read_search) != 0,
@@ -99,50 +127,4 @@ fn relevant(set: u32) Capabilities {
         .give_away = set & (1 << cap_chown) != 0,
         .set_id = set & (1 << cap_fsetid) != 0,
     };
-}
-
-const CapabilitySets = extern struct { effective: u32, permitted: u32, inheritable: u32 };
-
-fn capabilities() ?CapabilitySets {
-    const Header = extern struct { version: u32, pid: i32 };
-    const version_3 = 0x20080522;
-    var header: Header = .{ .version = version_3, .pid = 0 };
-    var sets: [2]CapabilitySets = undefined;
-    return if (linux.syscall2(.capget, @intFromPtr(&header), @intFromPtr(&sets)) == 0) sets[0] else null;
-}
-
-// The calls that change them. What is open stays open for whoever the process becomes, and the real files can be opened
-// only as who it still is.
-
-/// These change the whole process.
-fn Changing(comptime name: [:0]const u8) type {
-    return struct {
-        fn call(a: usize, b: usize, c: usize) callconv(.c) c_int {
-            descriptors.materializeAll(.all);
-            reset();
-            defer reset();
-            return next.call(name, *const fn (usize, usize, usize) callconv(.c) c_int)(a, b, c);
-        }
-    };
-}
-
-/// These change the calling thread only.
-fn ChangingThread(comptime name: [:0]const u8) type {
-    return struct {
-        fn call(a: usize, b: usize) callconv(.c) c_int {
-            @atomicStore(bool, &per_thread, true, .seq_cst);
-            reset();
-            descriptors.materializeAll(.all);
-            return next.call(name, *const fn (usize, usize) callconv(.c) c_int)(a, b);
-        }
-    };
-}
-
-const changing = .{
-    "setuid", "seteuid", "setreuid", "setresuid", "setgid", "setegid", "setregid", "setresgid", "setgroups", "initgroups",
-};
-
-comptime {
-    for (changing) |name| @export(&Changing(name).call, .{ .name = name });
-    for (.{ "setfsuid", "setfsgid", "capset" }) |name| @export(&ChangingThread(name).call, .{ .name = name });
 }

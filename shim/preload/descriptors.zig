@@ -483,6 +483,7 @@ pub fn stop() void {
 /// so the kernel has to see them all.
 pub fn stopForLocks(fd: c_int) void {
     const v = region.view() orelse return;
+    if (areStopped()) return;
     const file = system.fstat(fd) orelse return;
     if (file.dev == v.device) stop();
 }

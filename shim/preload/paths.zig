@@ -10,6 +10,7 @@ const layout = @import("layout");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
+const gate = @import("gate.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -20,26 +21,17 @@ pub const Start = union(enum) {
     kernel: counters.Reason,
 };
 
-/// Paths may mean something else than when the region was attached, or looking at them is not allowed any more.
-var off: bool linksection(early.section) = false;
-
-/// Everything is left to the kernel from now on, while what is open can still be found there.
-pub fn turnOff() void {
-    @atomicStore(bool, &off, true, .seq_cst);
-    descriptors.stop();
-}
-
 pub inline fn start(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
     // No pointer, and nothing that may be looked at: the kernel says EFAULT.
     if (@intFromPtr(path) < layout.page_bytes) return .{ .kernel = .arguments };
-    if (@atomicLoad(bool, &off, .monotonic)) return .{ .kernel = .not_attached };
+    if (gate.isClosed()) return .{ .kernel = gate.reason() };
     return if (path[0] == '/') fromRoot(path, cost) else fromDirectory(dirfd, path, cost);
 }
 
 fn fromRoot(path: [*:0]const u8, cost: region.Cost) Start {
     const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
     const rest = below(path, configuration.mount) orelse return .{ .kernel = .other_path };
-    if (!region.isWorthIt(cost)) return .{ .kernel = .first_calls };
+    if (region.whyNot(cost)) |reason| return .{ .kernel = reason };
     return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
 }
 
@@ -54,7 +46,7 @@ fn fromDirectory(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
         return .{ .inside = .{ .ino = ino, .rest = path } };
     }
     // Whether it is about the mount would have to be asked first.
-    if (!region.isWorthIt(cost)) return .{ .kernel = .first_calls };
+    if (region.whyNot(cost)) |reason| return .{ .kernel = reason };
     const at = workingDirectory();
     switch (at.kind) {
         .unknown, .elsewhere => return .{ .kernel = .other_path },
@@ -199,33 +191,13 @@ fn Going(comptime name: [:0]const u8) type {
     };
 }
 
-/// Calls after which a path may lead somewhere else than before, in ways that are not followed here.
-fn Elsewhere(comptime name: [:0]const u8) type {
-    return struct {
-        fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
-            turnOff();
-            return next.call(name, *const fn (usize, usize, usize, usize, usize) callconv(.c) c_int)(a, b, c, d, e);
-        }
-    };
-}
-
-const pr_set_seccomp = 22;
-
-/// A process that limits its system calls to those it makes itself would be killed for one of ours (seccomp(2)).
-fn prctl(option: c_int, a: usize, b: usize, c: usize, d: usize) callconv(.c) c_int {
-    if (option == pr_set_seccomp) turnOff();
-    return next.call("prctl", *const fn (c_int, usize, usize, usize, usize) callconv(.c) c_int)(option, a, b, c, d);
-}
-
 comptime {
     @export(&chdir, .{ .name = "chdir" });
     @export(&fchdir, .{ .name = "fchdir" });
-    for (.{ "chroot", "mount", "umount", "umount2", "unshare", "setns" }) |name| @export(&Elsewhere(name).call, .{ .name = name });
     for (.{ "nftw", "nftw64" }) |name| @export(&Nftw(name).call, .{ .name = name });
     const going = .{
         "fts_open",   "fts_read",   "fts_children",   "fts_close",
         "fts64_open", "fts64_read", "fts64_children", "fts64_close",
     };
     for (going) |name| @export(&Going(name).call, .{ .name = name });
-    @export(&prctl, .{ .name = "prctl" });
 }

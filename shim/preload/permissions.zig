@@ -1,19 +1,15 @@
 //! What the kernel asks before names and attributes change, in its words and its order: fs/namei.c (may_create, may_delete),
 //! fs/attr.c (setattr_prepare). The daemon then does what it is asked for.
-//!
-//! What the region does not tell: that the mount is read-only is noticed within 10 ms; another file system mounted on a directory
-//! below is not (removing or renaming that directory detaches it, as from another mount namespace).
 
 const std = @import("std");
-const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
+const gate = @import("gate.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
-const system = @import("system.zig");
 const walk = @import("walk.zig");
 const watches = @import("watches.zig");
 
@@ -109,29 +105,8 @@ fn left(why: *Outcome, reason: counters.Reason) ?Actor {
     return null;
 }
 
-extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;
-const clock_monotonic_coarse = 6;
-/// How late it may be noticed that the mount has become read-only.
-const writable_milliseconds = 10;
-const w_ok = 2;
-
-const Writable = packed struct(u64) { yes: bool, until: u63 };
-var writable: u64 = 0;
-
-/// Whether the kernel would let us write the mount's root, where permission is no reason not to: not so where it is mounted
-/// read-only (mount(8) "remount,ro"), of which the region knows nothing.
+/// Not so where it is mounted read-only (mount(8) "remount,ro").
 pub fn mountIsWritable() bool {
-    var now: system.Timespec = undefined;
-    if (clock_gettime(clock_monotonic_coarse, &now) != 0) return false;
-    const milliseconds: u63 = @intCast(now.sec * std.time.ms_per_s + @divTrunc(now.nsec, std.time.ns_per_ms));
-    const known: Writable = @bitCast(@atomicLoad(u64, &writable, .monotonic));
-    return if (milliseconds < known.until) known.yes else askWritable(milliseconds);
-}
-
-noinline fn askWritable(milliseconds: u63) bool {
-    const mount = (region.configuration() orelse return false).mount;
-    const result = linux.syscall3(.faccessat, system.word(system.at_fdcwd), @intFromPtr(mount.ptr), w_ok);
-    const found: Writable = .{ .yes = result == 0, .until = milliseconds + writable_milliseconds };
-    @atomicStore(u64, &writable, @bitCast(found), .monotonic);
-    return found.yes;
+    const v = region.view() orelse return false;
+    return gate.flags(v) & layout.mount_read_only == 0 and !gate.isClosed();
 }

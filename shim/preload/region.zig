@@ -7,7 +7,9 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const counters = @import("counters.zig");
 const early = @import("early.zig");
+const gate = @import("gate.zig");
 const system = @import("system.zig");
 
 pub const View = struct {
@@ -133,9 +135,18 @@ const attach_cost = 160;
 
 var spent: u32 linksection(early.section) = 0;
 
-/// Whether we are attached, or it is time to; a call that is left to the kernel, because it is not, is counted. With BTFUSE_EAGER=1 it always is.
-pub fn isWorthIt(cost: Cost) bool {
-    if (view() != null) return true;
+/// Why a call is left to the kernel before it is looked at; null: we are attached, or it is time to.
+pub inline fn whyNot(cost: Cost) ?counters.Reason {
+    return if (view() != null) null else whyNotYet(cost);
+}
+
+noinline fn whyNotYet(cost: Cost) ?counters.Reason {
+    if (!isWorthIt(cost)) return .first_calls;
+    return if (gate.mayAct()) null else gate.reason();
+}
+
+/// A call that is left to the kernel is counted. With BTFUSE_EAGER=1 it always is worth it.
+fn isWorthIt(cost: Cost) bool {
     const before = @atomicLoad(u32, &spent, .monotonic);
     if (before >= attach_cost) return true;
     const eager = if (before == 0) isEager() else false;
@@ -182,6 +193,7 @@ fn environment() ?Configuration {
 }
 
 noinline fn attachNow() ?*const View {
+    if (!gate.mayAct()) return null;
     // Whoever comes while another thread is at it (or in a signal handler above it) goes through the kernel.
     if (@cmpxchgStrong(State, &state, .unattached, .attaching, .acquire, .monotonic) != null) return view();
     const mapped = map();
@@ -261,19 +273,15 @@ fn viewOf(base: [*]u8, length: usize, object: system.Stat) ?View {
         .owner_uid = object.uid,
         .owner_gid = object.gid,
     };
-    return if (isMountOf(&found)) found else null;
+    if (gate.refusal(&found)) |reason| {
+        gate.close(reason);
+        return null;
+    }
+    return found;
 }
 
 fn pageAt(base: [*]u8, page: u32) [*]u8 {
     return base + @as(usize, page) * layout.page_bytes;
-}
-
-/// Whether the mount's directory is this file system's root here, where mounts, the root directory and ids may differ.
-fn isMountOf(v: *const View) bool {
-    const found = configuration() orelse return false;
-    const root = system.stat(found.mount) orelse return false;
-    const own = inode(v, layout.root_ino) orelse return false;
-    return root.dev == v.device and root.ino == layout.root_ino and root.uid == own.uid and root.gid == own.gid;
 }
 
 /// Whether the mount has gone; what is open may still be read.

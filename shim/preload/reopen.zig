@@ -6,6 +6,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const data = @import("data.zig");
 const dentries = @import("dentries.zig");
+const gate = @import("gate.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
@@ -71,8 +72,8 @@ fn openPath(v: *const View, path: [:0]const u8, what: What) c_int {
 }
 
 fn hiddenPath(v: *const View, buffer: []u8, what: What) ?[:0]const u8 {
-    const configuration = region.configuration() orelse return null;
-    return std.fmt.bufPrintSentinel(buffer, "/{s}/.btfuse-{d}-{d}-{x:0>16}", .{ configuration.mount, what.ino, what.generation, v.super.generation }, 0) catch null;
+    const mount = gate.mountPath() orelse return null;
+    return std.fmt.bufPrintSentinel(buffer, "/{s}/.btfuse-{d}-{d}-{x:0>16}", .{ mount, what.ino, what.generation, v.super.generation }, 0) catch null;
 }
 
 /// The path by which the inode was opened, if it still leads there; built from its end.
@@ -88,7 +89,7 @@ fn pathOf(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?[:0]const u8
 
 /// Where the path starts in the buffer, which it fills to the end.
 fn build(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?usize {
-    const configuration = region.configuration() orelse return null;
+    const mount = gate.mountPath() orelse return null;
     var start: usize = buffer.len - 1;
     buffer[start] = 0;
     var ino = what.ino;
@@ -106,7 +107,6 @@ fn build(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?usize {
         ino = dentry.parent;
         slot = (region.inode(v, ino) orelse return null).dentry;
     }
-    const mount = configuration.mount;
     if (mount.len + 1 > start) return null;
     start -= mount.len;
     @memcpy(buffer[start..][0..mount.len], mount);

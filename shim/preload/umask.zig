@@ -1,8 +1,7 @@
 //! The process's umask(2), which the kernel tells only to who changes it: followed from the first look on.
 
-const std = @import("std");
-const linux = std.os.linux;
 const next = @import("next.zig");
+const process_status = @import("process_status.zig");
 
 const unknown: u32 = 0xffff_ffff;
 const permissions: u32 = 0o777;
@@ -15,26 +14,15 @@ pub inline fn get() ?u32 {
 }
 
 noinline fn read() ?u32 {
-    const found = fromStatus() orelse return null;
-    // A change meanwhile knows better.
-    return @cmpxchgStrong(u32, &value, unknown, found, .monotonic, .monotonic) orelse found;
+    var status: process_status.Status = undefined;
+    if (!process_status.ofThread(&status)) return null;
+    prime(&status);
+    return @atomicLoad(u32, &value, .monotonic);
 }
 
-/// It stands in the first lines there.
-fn fromStatus() ?u32 {
-    const flags: linux.O = .{ .CLOEXEC = true };
-    const opened = linux.syscall3(.open, @intFromPtr("/proc/self/status"), @as(u32, @bitCast(flags)), 0);
-    if (linux.errno(opened) != .SUCCESS) return null;
-    defer _ = linux.syscall1(.close, opened);
-    var buffer: [256]u8 = undefined;
-    const length = linux.syscall3(.read, opened, @intFromPtr(&buffer), buffer.len);
-    if (linux.errno(length) != .SUCCESS) return null;
-    var lines = std.mem.tokenizeScalar(u8, buffer[0..length], '\n');
-    while (lines.next()) |line| {
-        if (!std.mem.startsWith(u8, line, "Umask:\t") or lines.peek() == null) continue;
-        return std.fmt.parseInt(u32, line["Umask:\t".len..], 8) catch null;
-    }
-    return null;
+/// Takes what was read. A change meanwhile knows better.
+pub fn prime(status: *const process_status.Status) void {
+    _ = @cmpxchgStrong(u32, &value, unknown, status.umask, .monotonic, .monotonic);
 }
 
 fn umask(mask: c_uint) callconv(.c) c_uint {

@@ -9,6 +9,7 @@ const layout = @import("layout");
 const access_time = @import("access_time.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
+const gate = @import("gate.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const region = @import("region.zig");
@@ -89,10 +90,10 @@ inline fn resolve(dirfd: c_int, path: [*:0]const u8, how: How, last: ?*Last) Ans
     };
     const v = region.attach() orelse return .{ .kernel = .not_attached };
     const own = credentials.get(v) orelse return .{ .kernel = .other_user };
+    if (!gate.isCurrent(v)) return .{ .kernel = gate.reason() };
     if (path[0] == 0 and !how.allow_empty) return .{ .errno = .NOENT };
     const seq = &v.super.namespace_seq;
     for (0..region.rounds_max) |_| {
-        if (region.ended(v)) return .{ .kernel = .not_attached };
         const before = region.begin(seq) orelse break;
         var walk: Walk = .{ .v = v, .own = own, .how = how, .last = last, .ino = start.ino, .rest = start.rest };
         var answer = walk.run();
@@ -199,6 +200,7 @@ const Walk = struct {
     noinline fn refuses(w: *Walk, directory: *volatile layout.Inode, link: u32, inode: *volatile layout.Inode) ?Answer {
         w.link_count += 1;
         if (w.link_count > links_max) return .{ .errno = .LOOP };
+        if (gate.flags(w.v) & layout.mount_no_symlinks != 0) return .{ .kernel = .mount_flags };
         // The system may be set to protect links in such directories (proc_sys_fs(5), protected_symlinks).
         const shared = directory.mode & 0o1002 == 0o1002;
         if (shared and inode.uid != w.own.uid and inode.uid != directory.uid) return .{ .kernel = .mount_flags };

@@ -6,6 +6,7 @@
 
 const layout = @import("layout");
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -25,6 +26,7 @@ pub inline fn concern(v: *const region.View, place: walk.Place) bool {
 
 /// What was watched before cannot be told from what is opened now: descriptors of the inode become real before.
 fn mark(dirfd: c_int, path: Path, follow: bool) void {
+    if (!gate.mayAct()) return;
     const inode = switch (walk.at(dirfd, path, .{ .follow_last = follow, .cost = .lasting })) {
         .place => |place| &(region.view() orelse return).inodes[place.ino],
         .errno => return,

@@ -14,7 +14,7 @@ export interface OwnOptions {
 
 export interface MountOptions {
   own: OwnOptions;
-  /** For libfuse. */
+  /** For libfuse and the daemon. */
   passed: string[];
 }
 
@@ -36,10 +36,13 @@ const passedNames = new Set(
     "context= fscontext= defcontext= rootcontext=").split(" "),
 );
 
+/** About access times; the kernel lets only root set these (src/daemon/mount_watch.ts). */
+const rootNames = new Set(["nodiratime", "strictatime"]);
+
 // Either meant for mount(8), init or fsck, or what btfuse does anyway.
 const ignoredNames = new Set(
   ("defaults default_permissions auto noauto user nouser users owner group nofail _netdev loud silent " +
-    "atime relatime norelatime strictatime nostrictatime diratime nodiratime lazytime nolazytime nomand " +
+    "atime relatime norelatime nostrictatime diratime lazytime nolazytime nomand " +
     "user= comment=").split(" "),
 );
 
@@ -52,6 +55,10 @@ export function parseMountOptions(lists: string[], isRoot: boolean): MountOption
     const own = ownNames.get(key);
     if (own !== undefined) result.own[own] = option.slice(equals + 1);
     else if (passedNames.has(key)) result.passed.push(option);
+    else if (rootNames.has(key)) {
+      if (!isRoot) throw new UsageError(`mount option '${option}' is for root only`);
+      result.passed.push(option);
+    }
     else if (!ignoredNames.has(key) && !/^x-/i.test(option)) {
       throw new UsageError(`unknown mount option '${option}' after -o`);
     }

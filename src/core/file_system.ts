@@ -35,7 +35,6 @@ import {
   SUPER_HASH_SEED,
   SUPER_LAYOUT_HASH,
   SUPER_MAGIC,
-  SUPER_NOATIME,
   SUPER_ORPHAN_COUNT,
   SUPER_OWNER_PID,
   SUPER_OWNER_START_TICKS,
@@ -149,8 +148,6 @@ export class FileSystem {
       gid: number;
       mode: number;
       cache: CacheMode;
-      /** mount(8) "noatime": reading changes nothing. */
-      noatime?: boolean;
       ownerPid: number;
       ownerStartTime: number;
     },
@@ -167,7 +164,6 @@ export class FileSystem {
     superblock[SUPER_OWNER_PID] = o.ownerPid;
     superblock[SUPER_OWNER_START_TICKS] = o.ownerStartTime % 2 ** 32;
     superblock[SUPER_OWNER_START_TICKS + 1] = Math.floor(o.ownerStartTime / 2 ** 32);
-    superblock[SUPER_NOATIME] = o.noatime ? 1 : 0;
     superblock[SUPER_CACHE_MODE] = o.cache === "none" ? 1 : 0;
     const fileSystem = new FileSystem(region);
     const { inodes } = fileSystem;

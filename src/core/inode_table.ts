@@ -29,9 +29,13 @@ import {
   INODE_SIZE,
   INODE_UID,
   INODE_WORDS,
+  MOUNT_NO_ATIME,
+  MOUNT_NO_DIR_ATIME,
+  MOUNT_READ_ONLY,
+  MOUNT_STRICT_ATIME,
   SUPER_CLOCKS,
   SUPER_INODE_GENERATION,
-  SUPER_NOATIME,
+  SUPER_MOUNT_FLAGS,
 } from "../region/layout.gen.ts";
 import type { Pool } from "./pool.ts";
 import type { Sequences } from "./sequences.ts";
@@ -200,15 +204,20 @@ export class InodeTable {
     words[at + nanoseconds] = clock[2];
   }
 
-  /** atime by the rule of mount(8) "relatime": only when it is not after mtime and ctime, or a day old. */
+  /** atime by the rules of mount(8): as "relatime" only when it is not after mtime and ctime, or a day old. */
   touchAtime(ino: number): void {
-    if (this.region.superblock[SUPER_NOATIME] === 1) return;
+    const flags = this.region.superblock[SUPER_MOUNT_FLAGS];
+    if ((flags & (MOUNT_READ_ONLY | MOUNT_NO_ATIME)) !== 0) return;
+    if ((flags & MOUNT_NO_DIR_ATIME) !== 0 && this.isDirectory(ino)) return;
+    if ((flags & MOUNT_STRICT_ATIME) !== 0 || this.#isAtimeStale(ino)) this.touch(ino, ATIME);
+  }
+
+  #isAtimeStale(ino: number): boolean {
     this.foldClientTimes(ino);
     const atime = this.#seconds(ino, INODE_ATIME);
-    const stale = !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_MTIME, INODE_MTIME_NSEC) ||
+    return !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_MTIME, INODE_MTIME_NSEC) ||
       !this.#after(ino, INODE_ATIME, INODE_ATIME_NSEC, INODE_CTIME, INODE_CTIME_NSEC) ||
       this.clock[0] + (this.clock[1] | 0) * 2 ** 32 - atime >= RELATIME_SECONDS;
-    if (stale) this.touch(ino, ATIME);
   }
 
   /** Makes the times say when clients last wrote and read; before they are read or set. */

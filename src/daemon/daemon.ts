@@ -10,6 +10,7 @@ import { type CacheMode, FileSystem } from "../core/file_system.ts";
 import { Region, regionSizes } from "../region/region.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
+import { applyAccessTimeOptions, optionsForLibfuse, watchMount } from "./mount_watch.ts";
 import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf, usersOf } from "./process_table.ts";
 import { currentUid, objectName } from "./shared_objects.ts";
@@ -48,12 +49,11 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   try {
     const fileSystem = FileSystem.format(region, {
       ...request,
-      noatime: request.options.includes("noatime"),
       ownerPid: Deno.pid,
       ownerStartTime: startTimeOf(Deno.pid),
     });
     const fuseFd = mountFuse(mountPoint, [
-      ...request.options,
+      ...optionsForLibfuse(request.options),
       "default_permissions",
       `fsname=${name}`,
       "subtype=btfuse",
@@ -64,6 +64,8 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
     const stopped = startWorker("kernel", region, fuseFd, request.cache);
     ring = startRing(region, fuseFd, request.cache);
+    applyAccessTimeOptions(mountPoint, request.options);
+    watchMount(region, mountPoint);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);

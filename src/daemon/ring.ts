@@ -1,7 +1,7 @@
 /** The ring worker as the main isolate sees it: started with the mount, ended after it. */
 import { native } from "../../ffi/native.ts";
 import type { CacheMode } from "../core/file_system.ts";
-import { SUPER_ENDED, SUPER_WRITE_INDEX } from "../region/layout.gen.ts";
+import { SUPER_ENDED, SUPER_MOUNT_CHANGES, SUPER_WRITE_INDEX } from "../region/layout.gen.ts";
 import type { Region } from "../region/region.ts";
 import { say } from "./log.ts";
 import { startWorker } from "./worker.ts";
@@ -33,6 +33,7 @@ export function startRing(region: Region, fuseFd: number, cache: CacheMode): Rin
 
 function tellEnd({ superblock, address }: Region): void {
   Atomics.store(superblock, SUPER_ENDED, 1);
+  Atomics.add(superblock, SUPER_MOUNT_CHANGES, 1);
   Atomics.add(superblock, SUPER_WRITE_INDEX, 1);
   native().bt_futex_wake(address + BigInt(SUPER_WRITE_INDEX * 4), 1);
 }
