@@ -58,8 +58,7 @@ export function parseMountOptions(lists: string[], isRoot: boolean): MountOption
     else if (rootNames.has(key)) {
       if (!isRoot) throw new UsageError(`mount option '${option}' is for root only`);
       result.passed.push(option);
-    }
-    else if (!ignoredNames.has(key) && !/^x-/i.test(option)) {
+    } else if (!ignoredNames.has(key) && !/^x-/i.test(option)) {
       throw new UsageError(`unknown mount option '${option}' after -o`);
     }
   }

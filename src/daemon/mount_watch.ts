@@ -1,11 +1,7 @@
 /** The mount as the kernel has it: its rule for access times, and the watch that tells programs when it changes (shim/mount_watch.zig). */
 import { checked, native } from "../../ffi/native.ts";
 import { cString } from "../../ffi/process.ts";
-import {
-  MOUNT_NO_ATIME,
-  MOUNT_NO_DIR_ATIME,
-  MOUNT_STRICT_ATIME,
-} from "../region/layout.gen.ts";
+import { MOUNT_NO_ATIME, MOUNT_NO_DIR_ATIME, MOUNT_STRICT_ATIME } from "../region/layout.gen.ts";
 import type { Region } from "../region/region.ts";
 import { say } from "./log.ts";
 
@@ -36,5 +32,7 @@ export function applyAccessTimeOptions(mountPoint: string, options: string[]): v
 export function watchMount(region: Region, mountPoint: string): void {
   const result = native().bt_mount_watch(region.address, cString(mountPoint));
   if (result === 0) return;
-  say(`programs under 'btfuse run' go through the kernel: cannot watch the mount: errno ${-result}`);
+  say(
+    `programs under 'btfuse run' go through the kernel: cannot watch the mount: errno ${-result}`,
+  );
 }
