@@ -20,6 +20,7 @@ import {
   SUPER_SENDING_INO,
 } from "../region/layout.gen.ts";
 import type { ClientGuard } from "./client_guard.ts";
+import { damaged } from "./damage.ts";
 import type { Pool } from "./pool.ts";
 import type { Sequences } from "./sequences.ts";
 
@@ -41,6 +42,8 @@ export class BlockMap {
   #releasingIno = 0;
   #runStart = 0;
   #runLength = 0;
+  /** How many map blocks the release under way may still look at. */
+  #visitsLeft = 0;
 
   constructor(
     private readonly region: Region,
@@ -64,7 +67,7 @@ export class BlockMap {
       this.room = DIRECT_COUNT - index;
       return true;
     }
-    let height = inodes[base + INODE_MAP_HEIGHT];
+    let height = this.#height(base);
     if (height === 0 || index >= COVER[height]) {
       if (!create) {
         this.room = Infinity;
@@ -76,7 +79,7 @@ export class BlockMap {
       if (!grown) return false;
       height = inodes[base + INODE_MAP_HEIGHT];
     }
-    let node = inodes[base + INODE_MAP_ROOT];
+    let node = this.#mapBlock(inodes[base + INODE_MAP_ROOT]);
     for (let level = height - 1; level > 0; level--) {
       const at = this.region.wordIndex(node) + Math.floor(index / COVER[level]) % MAP_FANOUT;
       const words = this.region.words(node);
@@ -89,7 +92,8 @@ export class BlockMap {
         if (child === 0) return false;
         words[at] = child;
       }
-      node = words[at];
+      if (words[at] === node) damaged(`map block ${node} lies below itself`);
+      node = this.#mapBlock(words[at]);
     }
     this.words = this.region.words(node);
     this.at = this.region.wordIndex(node) + index % MAP_FANOUT;
@@ -97,8 +101,42 @@ export class BlockMap {
     return true;
   }
 
+  #height(base: number): number {
+    const height = this.region.inodes[base + INODE_MAP_HEIGHT];
+    return height < COVER.length
+      ? height
+      : damaged(`inode ${base / INODE_WORDS} has a block map of height ${height}`);
+  }
+
+  #mapBlock(block: number): number {
+    return block > 0 && block < this.pool.count
+      ? block
+      : damaged(`block ${block} is named as part of a block map`);
+  }
+
+  /** The block of an entry that is not 0. */
+  blockOf(entry: number): number {
+    const block = blockOf(entry);
+    return block > 0 && block < this.pool.count ? block : damaged(`a file has block ${block}`);
+  }
+
+  /**
+   * How many entries of map blocks those who go over a file's whole map need to look at, at most: a map block has 1,024,
+   * and each block of data has no more of them above it than the map is high. In a map with circles they would never end.
+   */
+  entriesMax(ino: number): number {
+    const dataBlocks = this.region.inodes[ino * INODE_WORDS + INODE_BLOCK_COUNT];
+    return MAP_FANOUT * (Math.min(this.pool.used, COVER.length * (dataBlocks + 1)) + COVER.length);
+  }
+
+  /** What an operation that threw had begun. The blocks it had gathered are lost until the end of the mount. */
+  settle(): void {
+    this.#runLength = 0;
+  }
+
   #grow(base: number, index: number): boolean {
     const { inodes } = this.region;
+    if (index >= COVER[COVER.length - 1]) damaged(`a file is to have a block ${index}`);
     if (inodes[base + INODE_MAP_ROOT] === 0) {
       const root = this.#newMapBlock();
       if (root === 0) return false;
@@ -140,7 +178,8 @@ export class BlockMap {
     for (let index = from; index < Math.min(to, DIRECT_COUNT); index++) {
       this.#releaseEntry(inodes, base + INODE_DIRECT + index, base);
     }
-    const height = inodes[base + INODE_MAP_HEIGHT];
+    const height = this.#height(base);
+    this.#visitsLeft = this.entriesMax(ino) / MAP_FANOUT;
     if (height > 0 && from < COVER[height] && to > DIRECT_COUNT) {
       const root = inodes[base + INODE_MAP_ROOT];
       if (this.#releaseBelow(root, height, 0, from, to, base)) {
@@ -166,7 +205,7 @@ export class BlockMap {
     const { inodes } = this.region;
     while (inodes[base + INODE_MAP_HEIGHT] > 1) {
       const root = inodes[base + INODE_MAP_ROOT];
-      const words = this.region.words(root);
+      const words = this.region.words(this.#mapBlock(root));
       const start = this.region.wordIndex(root);
       for (let i = 1; i < MAP_FANOUT; i++) if (words[start + i] !== 0) return;
       inodes[base + INODE_MAP_ROOT] = words[start];
@@ -179,7 +218,7 @@ export class BlockMap {
     const entry = words[at];
     if (entry === 0) return;
     words[at] = 0;
-    this.#free(blockOf(entry));
+    this.#free(this.blockOf(entry));
     this.region.inodes[base + INODE_BLOCK_COUNT]--;
   }
 
@@ -192,7 +231,8 @@ export class BlockMap {
     to: number,
     base: number,
   ): boolean {
-    const words = this.region.words(node);
+    if (--this.#visitsLeft < 0) damaged(`the block map of inode ${base / INODE_WORDS} has no end`);
+    const words = this.region.words(this.#mapBlock(node));
     const start = this.region.wordIndex(node);
     const cover = COVER[height - 1];
     const low = Math.max(0, Math.floor((from - first) / cover));
@@ -230,18 +270,25 @@ export class BlockMap {
 
   /** Blocks from index `from` on stay reserved, but read as zeros. */
   forgetContents(ino: number, from: number): void {
-    const height = this.region.inodes[ino * INODE_WORDS + INODE_MAP_HEIGHT];
+    const height = this.#height(ino * INODE_WORDS);
     const end = height === 0 ? DIRECT_COUNT : COVER[height];
+    let left = this.entriesMax(ino);
     for (let index = from; index < end; index += this.room) {
-      if (!this.locate(ino, index, false)) continue;
+      const found = this.locate(ino, index, false);
+      left -= found ? this.room : 1;
+      if (left < 0) damaged(`the block map of inode ${ino} has no end`);
+      if (!found) continue;
       for (let i = 0; i < this.room; i++) {
         if (this.words[this.at + i] !== 0) this.words[this.at + i] |= ENTRY_UNWRITTEN;
       }
     }
   }
 
-  /** Calls `visit` for each block of the file, map blocks included (`data` false). For check.ts. */
-  visit(ino: number, visit: (block: number, data: boolean, index: number) => void): void {
+  /**
+   * Calls `visit` for each block of the file, map blocks included (`data` false). For check.ts.
+   * @param visit says of a map block whether to go on below it
+   */
+  visit(ino: number, visit: (block: number, data: boolean, index: number) => boolean): void {
     const { inodes } = this.region;
     const base = ino * INODE_WORDS;
     for (let i = 0; i < DIRECT_COUNT; i++) {
@@ -249,8 +296,7 @@ export class BlockMap {
       if (entry !== 0) visit(blockOf(entry), true, i);
     }
     const walk = (node: number, height: number, first: number) => {
-      visit(node, false, first);
-      if (node === 0 || node >= this.pool.count) return;
+      if (!visit(node, false, first)) return;
       const words = this.region.words(node);
       const start = this.region.wordIndex(node);
       for (let i = 0; i < MAP_FANOUT; i++) {

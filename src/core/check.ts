@@ -1,6 +1,7 @@
 /**
- * Verifies every invariant of a region: what `btfuse check` prints. Reads everything once, trusts nothing:
- * chains and trees are walked with limits, numbers are range-checked before they are followed.
+ * Verifies every invariant of a region: what `btfuse check` prints. Reads everything once, trusts nothing and writes nothing:
+ * chains, trees and block maps are walked with limits, numbers are range-checked before they are followed. So it ends on
+ * whatever it is given.
  */
 import {
   BLOCK_BYTES,
@@ -19,20 +20,24 @@ import {
   INODE_ENTRY_COUNT,
   INODE_FLAG_ORPHAN,
   INODE_FLAGS,
+  INODE_MAP_HEIGHT,
   INODE_MAP_SEQ,
   INODE_NLINK,
   INODE_PARENT_INO,
   INODE_TAIL_DIRTY,
   INODE_TARGET_SLOT,
   INODE_XATTR_SLOT,
+  LIMBO_MAX,
   NAME_BYTES_MAX,
   ROOT_INO,
   SLOT_KIND_DENTRY,
   SLOT_KIND_EXTENSION,
   SLOT_KIND_FREE,
+  SUPER_LIMBO,
   SUPER_NAMESPACE_SEQ,
   SUPER_ORPHAN_COUNT,
 } from "../region/layout.gen.ts";
+import { DamageError } from "./damage.ts";
 import type { FileSystem } from "./file_system.ts";
 import { S_IFLNK, S_IFMT } from "./inode_table.ts";
 import type { Pool } from "./pool.ts";
@@ -40,6 +45,15 @@ import { SlotChain } from "./slot_chain.ts";
 
 /** Enough to see what is wrong; a damaged region could give millions. */
 const PROBLEMS_MAX = 1000;
+/** Steps between two signs of life. */
+const STEPS = 1024;
+const LIMBO_WORDS = 3;
+/** Where a directory hangs. */
+const NOT_SEEN = 0;
+const ON_THE_WAY = 1;
+const BELOW_ROOT = 2;
+const ASTRAY = 3;
+const MAP_HEIGHT_MAX = 4;
 
 class Check {
   readonly problems: string[] = [];
@@ -48,18 +62,37 @@ class Check {
   readonly #links: Uint32Array;
   readonly #entries: Uint32Array;
   readonly #directories: Uint32Array;
+  /** By inode: NOT_SEEN and so on. */
+  readonly #ancestry: Uint8Array;
   #orphans = 0;
+  #steps = 0;
 
-  constructor(private readonly fs: FileSystem) {
+  constructor(private readonly fs: FileSystem, private readonly showProgress: () => void) {
     this.#slotReached = new Uint8Array(fs.slotPool.held);
     this.#blockReached = new Uint8Array(fs.blockPool.held);
     this.#links = new Uint32Array(fs.inodePool.held);
     this.#entries = new Uint32Array(fs.inodePool.held);
     this.#directories = new Uint32Array(fs.inodePool.held);
+    this.#ancestry = new Uint8Array(fs.inodePool.held);
   }
 
   say(text: string): void {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(text);
+  }
+
+  /** Called for every record, so that those who wait for the end see that it comes nearer. */
+  #step(): void {
+    if (++this.#steps % STEPS === 0) this.showProgress();
+  }
+
+  /** What a function of the core throws when it meets damage is one more problem. */
+  #noting(owner: string, look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      this.say(`${owner}: ${error.message}`);
+    }
   }
 
   run(): string[] {
@@ -68,9 +101,18 @@ class Check {
     this.#pool("slot pool", fs.slotPool);
     this.#pool("block pool", fs.blockPool);
     this.#hashChains();
-    for (const slot of allocated(fs.slotPool)) this.#slot(slot);
-    for (const ino of allocated(fs.inodePool)) this.#inode(ino);
-    for (const ino of allocated(fs.inodePool)) this.#counts(ino);
+    for (const slot of allocated(fs.slotPool)) {
+      this.#step();
+      this.#noting(`slot ${slot}`, () => this.#slot(slot));
+    }
+    for (const ino of allocated(fs.inodePool)) {
+      this.#step();
+      this.#noting(`inode ${ino}`, () => this.#inode(ino));
+    }
+    for (const ino of allocated(fs.inodePool)) {
+      this.#step();
+      this.#counts(ino);
+    }
     const orphans = fs.region.superblock[SUPER_ORPHAN_COUNT];
     if (orphans !== this.#orphans) {
       this.say(`${this.#orphans} inodes are orphans, the counter says ${orphans}`);
@@ -83,19 +125,33 @@ class Check {
         this.say(`slot ${slot} is in use but nothing refers to it`);
       }
     }
-    fs.guard.visitLimbo((block) => {
-      if (block >= fs.blockPool.held || fs.blockPool.free.has(block)) {
-        this.say(`block ${block} waits for clients but is free or impossible`);
-      } else if (this.#blockReached[block]++) {
-        this.say(`block ${block} waits for clients but belongs to a file`);
-      }
-    });
+    this.#limbo();
     for (const block of allocated(fs.blockPool)) {
+      this.#step();
       if (this.#blockReached[block] === 0) {
         this.say(`block ${block} is in use but no file refers to it`);
       }
     }
     return this.problems;
+  }
+
+  /** Runs of blocks that wait for clients. */
+  #limbo(): void {
+    const { fs } = this;
+    const { superblock } = fs.region;
+    for (let at = SUPER_LIMBO; at < SUPER_LIMBO + LIMBO_MAX * LIMBO_WORDS; at += LIMBO_WORDS) {
+      const [first, count] = [superblock[at + 1], superblock[at + 2]];
+      if (count > 0 && (first === 0 || first + count > fs.blockPool.held)) {
+        this.say(`${count} blocks from ${first} on wait for clients but are impossible`);
+        continue;
+      }
+      for (let block = first; block < first + count; block++) {
+        if (fs.blockPool.free.has(block)) this.say(`block ${block} waits for clients but is free`);
+        else if (this.#blockReached[block]++) {
+          this.say(`block ${block} waits for clients but belongs to a file`);
+        }
+      }
+    }
   }
 
   /** The sets' own trees, the counters, and dirty chunks being free. */
@@ -104,18 +160,22 @@ class Check {
     for (const problem of pool.free.check(`${name}, free set`, pool.held)) this.say(problem);
     for (const problem of pool.dirty.check(`${name}, dirty set`, dirtyEnd)) this.say(problem);
     let used = 0;
-    for (const _ of allocated(pool)) used++;
+    for (const _ of allocated(pool)) {
+      this.#step();
+      used++;
+    }
     if (pool.free.has(0)) this.say(`${name}: record 0 is free`);
     if (used !== pool.used) {
       this.say(`${name}: ${used} records in use, the counter says ${pool.used}`);
     }
     let dirty = 0;
-    for (let i = pool.dirty.first(0); i >= 0 && i < dirtyEnd;) {
+    for (let i = 0; i < dirtyEnd; i++) {
+      this.#step();
+      if (!pool.dirty.has(i)) continue;
       dirty++;
       const first = i * pool.chunkCount;
       const length = Math.min(pool.chunkCount, pool.count - first);
       if (pool.free.run(first, length) !== length) this.say(`${name}: dirty chunk ${i} is in use`);
-      i = i + 1 < dirtyEnd ? pool.dirty.first(i + 1) : -1;
     }
     if (dirty !== pool.dirtyCount) {
       this.say(`${name}: ${dirty} dirty chunks, the counter says ${pool.dirtyCount}`);
@@ -128,6 +188,7 @@ class Check {
     const { buckets, slots } = fs.region;
     const seen = new Uint8Array(fs.slotPool.held);
     for (let bucket = 0; bucket < buckets.length; bucket++) {
+      this.#step();
       for (
         let slot = buckets[bucket];
         slot !== 0;
@@ -137,10 +198,11 @@ class Check {
           this.say(`bucket ${bucket} names the impossible dentry ${slot}`);
           break;
         }
-        if (seen[slot]++) {
-          this.say(`dentry ${slot} is in hash chains twice`);
+        if (seen[slot] !== 0) {
+          this.say(`dentry ${slot} is in hash chains twice, one of them may be a circle`);
           break;
         }
+        seen[slot] = 1;
         if (fs.names.get(slot, DENTRY_KIND) !== SLOT_KIND_DENTRY) {
           this.say(`bucket ${bucket} names slot ${slot}, which is no dentry`);
           break;
@@ -207,11 +269,32 @@ class Check {
       this.say(`${owner} refers to slot ${slot}, which is free or impossible`);
       return false;
     }
-    if (this.#slotReached[slot]++) {
+    if (this.#slotReached[slot] !== 0) {
       this.say(`${owner} refers to slot ${slot}, which belongs to another, too`);
       return false;
     }
+    this.#slotReached[slot] = 1;
     return true;
+  }
+
+  /** Every directory with a name hangs below the root. Each is looked at once, however they hang together. */
+  #ancestors(ino: number): void {
+    const { fs } = this;
+    const chain: number[] = [];
+    let at = ino;
+    let state = this.#ancestry[at];
+    while (state === NOT_SEEN && at !== ROOT_INO) {
+      this.#step();
+      this.#ancestry[at] = ON_THE_WAY;
+      chain.push(at);
+      at = fs.inodes.get(at, INODE_PARENT_INO);
+      state = at < this.#ancestry.length && fs.inodes.exists(at) ? this.#ancestry[at] : ASTRAY;
+    }
+    const isBelow = at === ROOT_INO || state === BELOW_ROOT;
+    if (!isBelow) {
+      this.say(`directory ${ino} does not lie below the root: its parents are a circle, or end`);
+    }
+    for (const each of chain) this.#ancestry[each] = isBelow ? BELOW_ROOT : ASTRAY;
   }
 
   /** A chain that holds `bytes` bytes. */
@@ -240,10 +323,8 @@ class Check {
     }
     if (mode === 0) return this.say(`${owner} is in use but empty`);
     const xattrSlot = fs.inodes.get(ino, INODE_XATTR_SLOT);
-    if (xattrSlot !== 0 && xattrSlot < fs.slotPool.held) {
-      this.#chain(xattrSlot, fs.xattrs.totalBytes(ino), owner);
-    } else if (xattrSlot !== 0) {
-      this.say(`${owner} has its attributes in the impossible slot ${xattrSlot}`);
+    if (xattrSlot !== 0) {
+      this.#noting(owner, () => this.#chain(xattrSlot, fs.xattrs.totalBytes(ino), owner));
     }
     if ((mode & S_IFMT) === S_IFLNK) {
       const slot = fs.inodes.get(ino, INODE_TARGET_SLOT);
@@ -254,6 +335,8 @@ class Check {
       for (const problem of fs.names.tree.check(ino, entryCount)) this.say(problem);
       let count = 0;
       for (let slot = fs.names.tree.newest(ino); slot !== 0 && count <= entryCount; count++) {
+        this.#step();
+        if (count > fs.slotPool.held) break;
         if (fs.names.get(slot, DENTRY_PARENT) !== ino) {
           this.say(`${owner}: dentry ${slot} of its tree lies elsewhere`);
         }
@@ -270,16 +353,25 @@ class Check {
     const { fs } = this;
     let dataBlocks = 0;
     const size = fs.inodes.size(ino);
+    const height = fs.inodes.get(ino, INODE_MAP_HEIGHT);
+    if (height > MAP_HEIGHT_MAX) return this.say(`${owner} has a block map of height ${height}`);
     fs.map.visit(ino, (block, data, index) => {
+      this.#step();
       if (block === 0 || block >= fs.blockPool.held || fs.blockPool.free.has(block)) {
-        return this.say(`${owner} refers to block ${block}, which is free or impossible`);
+        this.say(`${owner} refers to block ${block}, which is free or impossible`);
+        return false;
       }
-      if (this.#blockReached[block]++) this.say(`${owner}: block ${block} belongs to two places`);
-      if (!data) return;
-      dataBlocks++;
-      if (index === Math.floor(size / BLOCK_BYTES) && size % BLOCK_BYTES !== 0) {
+      if (this.#blockReached[block] !== 0) {
+        this.say(`${owner}: block ${block} belongs to two places`);
+        // What hangs below it was looked at, or lies above.
+        if (!data) return false;
+      }
+      this.#blockReached[block] = 1;
+      if (data) dataBlocks++;
+      if (data && index === Math.floor(size / BLOCK_BYTES) && size % BLOCK_BYTES !== 0) {
         this.#tail(ino, index, owner);
       }
+      return true;
     });
     if (dataBlocks !== fs.inodes.get(ino, INODE_BLOCK_COUNT)) {
       this.say(
@@ -306,6 +398,7 @@ class Check {
   #counts(ino: number): void {
     const { fs } = this;
     const nlink = fs.inodes.get(ino, INODE_NLINK);
+    if (fs.inodes.isDirectory(ino) && nlink > 0) this.#ancestors(ino);
     const directory = fs.inodes.isDirectory(ino);
     const names = this.#links[ino] + (ino === ROOT_INO ? 1 : 0);
     if (directory && names > 1) this.say(`directory ${ino} has ${names} names`);
@@ -332,6 +425,16 @@ function* allocated(pool: Pool): Generator<number> {
   }
 }
 
-export function checkRegion(fs: FileSystem): string[] {
-  return new Check(fs).run();
+/**
+ * @param showProgress called often, at least each time some thousand records were looked at
+ * @returns every violation, as text
+ */
+export function checkRegion(fs: FileSystem, showProgress: () => void = () => {}): string[] {
+  const check = new Check(fs, showProgress);
+  try {
+    return check.run();
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    return [...check.problems, error.message];
+  }
 }

@@ -9,14 +9,17 @@ import type { Region } from "../region/region.ts";
 import {
   DENTRY_EXTENSION,
   DENTRY_HASH,
+  DENTRY_KIND,
   DENTRY_NAME_BYTES,
   DENTRY_NAME_LENGTH,
   DENTRY_NAME_OFFSET_BYTES,
   DENTRY_NEXT,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  SLOT_KIND_DENTRY,
   SUPER_HASH_SEED,
 } from "../region/layout.gen.ts";
+import { damaged, HASH_CHAIN_MAX } from "./damage.ts";
 import type { SlotChain } from "./slot_chain.ts";
 
 export class DentryHash {
@@ -41,15 +44,27 @@ export class DentryHash {
   /** The dentry, or 0. */
   find(hash: number, parent: number, name: Uint8Array, start: number, length: number): number {
     const { buckets, slots } = this.region;
-    for (let slot = buckets[hash & this.#mask]; slot !== 0;) {
+    const bucket = hash & this.#mask;
+    let slot = buckets[bucket];
+    for (let steps = 0; slot !== 0; steps++) {
       const at = slot * DENTRY_WORDS;
+      if (at >= slots.length || steps === HASH_CHAIN_MAX) return this.#chainDamaged(bucket, slot);
       if (
         slots[at + DENTRY_HASH] === hash && slots[at + DENTRY_PARENT] === parent &&
         slots[at + DENTRY_NAME_LENGTH] === length && this.nameEquals(slot, name, start, length)
-      ) return slot;
+      ) {
+        // A free slot still says what it was.
+        return slots[at + DENTRY_KIND] === SLOT_KIND_DENTRY
+          ? slot
+          : this.#chainDamaged(bucket, slot);
+      }
       slot = slots[at + DENTRY_NEXT];
     }
     return 0;
+  }
+
+  #chainDamaged(bucket: number, slot: number): never {
+    return damaged(`the hash chain of bucket ${bucket} does not end, or goes to slot ${slot}`);
   }
 
   /** Whether the dentry's name (of this length) is the one given. */
@@ -83,9 +98,12 @@ export class DentryHash {
       return;
     }
     let at = buckets[bucket];
-    while (slots[at * DENTRY_WORDS + DENTRY_NEXT] !== slot) {
+    for (let steps = 0; slots[at * DENTRY_WORDS + DENTRY_NEXT] !== slot; steps++) {
       at = slots[at * DENTRY_WORDS + DENTRY_NEXT];
-      if (at === 0) throw new Error(`dentry ${slot} is not in its hash chain`);
+      if (at === 0) damaged(`dentry ${slot} is not in its hash chain`);
+      if (at * DENTRY_WORDS >= slots.length || steps === HASH_CHAIN_MAX) {
+        this.#chainDamaged(bucket, at);
+      }
     }
     slots[at * DENTRY_WORDS + DENTRY_NEXT] = next;
   }

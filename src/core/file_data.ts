@@ -12,9 +12,11 @@ import {
   FILE_BYTES_MAX,
   INODE_BLOCK_COUNT,
   INODE_TAIL_DIRTY,
+  MAP_FANOUT,
 } from "../region/layout.gen.ts";
-import { type BlockMap, blockOf, isUnwritten } from "./block_map.ts";
+import { type BlockMap, isUnwritten } from "./block_map.ts";
 import type { ClientGuard } from "./client_guard.ts";
+import { damaged } from "./damage.ts";
 import { EFBIG, EINVAL, ENOSPC, ENXIO } from "./errno.ts";
 import type { InodeTable } from "./inode_table.ts";
 import type { Pool } from "./pool.ts";
@@ -56,6 +58,25 @@ export const SEEK_HOLE = 4;
 /** An offset for `write`: the end of the file. */
 export const AT_END = -1;
 
+/** Going over a file's map, of which the end is in no doubt unless it is damaged. */
+class Sweep {
+  #left: number;
+
+  constructor(
+    private readonly map: BlockMap,
+    private readonly ino: number,
+    newBlocksMax = 0,
+  ) {
+    this.#left = map.entriesMax(ino) + newBlocksMax * MAP_FANOUT;
+  }
+
+  /** After each step. */
+  pass(found: boolean): void {
+    this.#left -= found ? this.map.room : 1;
+    if (this.#left < 0) damaged(`the block map of inode ${this.ino} has no end`);
+  }
+}
+
 export class FileData {
   /** What the last `read` found. */
   readonly segments = new Segments();
@@ -87,7 +108,12 @@ export class FileData {
         const entry = found ? map.words[map.at + i] : 0;
         const skip = at % BLOCK_BYTES;
         const bytes = Math.min(BLOCK_BYTES - skip, end - at);
-        segments.add(region, isUnwritten(entry) ? 0 : entry, skip, bytes);
+        segments.add(
+          region,
+          entry === 0 || isUnwritten(entry) ? 0 : map.blockOf(entry),
+          skip,
+          bytes,
+        );
         at += bytes;
       }
     }
@@ -200,9 +226,11 @@ export class FileData {
         }
       }
     } else {
-      const first = blockOf(words[at]);
+      const first = map.blockOf(words[at]);
       run = 1;
-      while (run < wanted && blockOf(words[at + run]) === first + run) run++;
+      while (
+        run < wanted && words[at + run] !== 0 && map.blockOf(words[at + run]) === first + run
+      ) run++;
       run = region.windowRun(first, run);
       for (let i = 0; i < run; i++) {
         if (!isUnwritten(words[at + i])) continue;
@@ -212,7 +240,7 @@ export class FileData {
         if (!covered) this.#zero(first + i, 0, BLOCK_BYTES);
       }
     }
-    const block = blockOf(words[at]);
+    const block = map.blockOf(words[at]);
     const bytes = Math.min(length, run * BLOCK_BYTES - skip);
     region.blockBytes(block).set(
       source.subarray(start, start + bytes),
@@ -225,7 +253,7 @@ export class FileData {
   /** The block that would continue the file in one piece. */
   #near(ino: number, index: number): number {
     const entry = index > 0 ? this.map.entry(ino, index - 1) : 0;
-    return entry === 0 ? 0 : blockOf(entry) + 1;
+    return entry === 0 ? 0 : this.map.blockOf(entry) + 1;
   }
 
   #zero(block: number, from: number, to: number): void {
@@ -253,7 +281,7 @@ export class FileData {
     if (from >= to) return;
     const entry = this.map.entry(ino, Math.floor(from / BLOCK_BYTES));
     if (entry === 0 || isUnwritten(entry)) return;
-    this.#zero(entry, from % BLOCK_BYTES, (to - 1) % BLOCK_BYTES + 1);
+    this.#zero(this.map.blockOf(entry), from % BLOCK_BYTES, (to - 1) % BLOCK_BYTES + 1);
   }
 
   /** FALLOC_FL_PUNCH_HOLE: the range reads as zeros and its whole blocks are free again. */
@@ -290,8 +318,11 @@ export class FileData {
     const to = Math.ceil((offset + length) / BLOCK_BYTES);
     if (this.#holes(ino, from, to) > this.pool.available) return -ENOSPC;
     const taken: [from: number, to: number][] = [];
+    // The blocks that are there already, and those to come.
+    const sweep = new Sweep(this.map, ino, this.pool.available);
     for (let index = from; index < to;) {
       const found = this.map.locate(ino, index, true);
+      sweep.pass(found);
       const end = found ? Math.min(this.map.room, to - index) : 0;
       const reserved = this.#reserveWithin(ino, index, end, taken);
       if (!found || reserved < end) {
@@ -324,8 +355,10 @@ export class FileData {
 
   #holes(ino: number, from: number, to: number): number {
     let holes = 0;
+    const sweep = new Sweep(this.map, ino);
     for (let index = from; index < to;) {
       const found = this.map.locate(ino, index, false);
+      sweep.pass(found);
       const end = Math.min(this.map.room, to - index);
       if (!found) holes += end;
       else for (let i = 0; i < end; i++) if (this.map.words[this.map.at + i] === 0) holes++;
@@ -359,8 +392,10 @@ export class FileData {
     if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return -EINVAL;
     if (offset < 0 || offset >= size) return -ENXIO;
     const blocks = Math.ceil(size / BLOCK_BYTES);
+    const sweep = new Sweep(this.map, ino);
     for (let index = Math.floor(offset / BLOCK_BYTES); index < blocks;) {
       const found = this.map.locate(ino, index, false);
+      sweep.pass(found);
       const { words, at } = this.map;
       const end = Math.min(this.map.room, blocks - index);
       if (!found && whence === SEEK_HOLE) return Math.max(offset, index * BLOCK_BYTES);
@@ -391,7 +426,7 @@ export class FileData {
         : this.write(
           to,
           toOffset + done,
-          this.region.blockBytes(entry),
+          this.region.blockBytes(this.map.blockOf(entry)),
           this.region.byteIndex(entry) + at % BLOCK_BYTES,
           bytes,
         );

@@ -47,6 +47,7 @@ import { BlockMap } from "./block_map.ts";
 import { checkRegion } from "./check.ts";
 import { ClientGuard } from "./client_guard.ts";
 import { CoreLock, whileStill } from "./core_lock.ts";
+import { damaged, DamageError } from "./damage.ts";
 import { DentryHash } from "./dentry_hash.ts";
 import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
 import { FileData } from "./file_data.ts";
@@ -382,6 +383,9 @@ export class FileSystem {
   readlink(ino: number, target: Uint8Array, start: number): number {
     const length = this.inodes.size(ino);
     const slot = this.inodes.get(ino, INODE_TARGET_SLOT);
+    if (length > (slot === 0 ? TARGET_INLINE_BYTES : SYMLINK_BYTES_MAX)) {
+      damaged(`symbolic link ${ino} has a target of ${length} bytes`);
+    }
     if (slot !== 0) this.#chains.load(slot, target, start, length);
     else {
       const at = this.#inlineTargetAt(ino);
@@ -413,7 +417,7 @@ export class FileSystem {
    * @throws {RegionError} it would not stand still
    */
   check(): string[] {
-    return whileStill(this.region, () => checkRegion(this));
+    return whileStill(this.region, (showProgress) => checkRegion(this, showProgress));
   }
 
   /** Frees blocks that clients were still storing into when they were taken from their files. */
@@ -421,6 +425,9 @@ export class FileSystem {
     if (this.guard.limboIsEmpty || !this.lock.tryAcquire()) return;
     try {
       this.guard.drainLimbo();
+    } catch (error) {
+      // Blocks that were not in use: whoever put them there, they wait no more.
+      if (!(error instanceof DamageError)) throw error;
     } finally {
       this.lock.release();
     }
@@ -429,6 +436,7 @@ export class FileSystem {
   /** Ends what an operation that threw has left begun: a defect, but others must go on. */
   settle(): void {
     this.sequences.settle();
+    this.map.settle();
     this.guard.settle();
   }
 

@@ -31,6 +31,7 @@ import {
   SLOT_KIND_DENTRY,
   SLOT_KIND_FREE,
 } from "../region/layout.gen.ts";
+import { damaged } from "./damage.ts";
 import type { DentryHash } from "./dentry_hash.ts";
 import {
   EEXIST,
@@ -147,10 +148,38 @@ export class Namespace {
     this.#set(slot, DENTRY_EXTENSION, extension);
   }
 
+  /** The inode that a dentry names. */
+  ino(slot: number): number {
+    const ino = this.get(slot, DENTRY_INO);
+    return this.inodes.exists(ino) ? ino : damaged(`dentry ${slot} names inode ${ino}`);
+  }
+
+  /**
+   * Of a dentry met in a directory's tree, before it is shown.
+   * @param above the cookie of the one shown before: they fall, or a reader would never come to an end
+   */
+  requireListed(slot: number, directory: number, above: number): void {
+    const length = this.get(slot, DENTRY_NAME_LENGTH);
+    const cookie = this.tree.cookie(slot);
+    const isRight = this.get(slot, DENTRY_KIND) === SLOT_KIND_DENTRY &&
+      this.get(slot, DENTRY_PARENT) === directory && length > 0 && length <= NAME_BYTES_MAX &&
+      cookie >= FIRST_COOKIE && cookie < above;
+    if (!isRight) damaged(`the tree of directory ${directory} has slot ${slot}`);
+  }
+
+  #requireDirectory(ino: number): void {
+    if (!this.inodes.exists(ino) || !this.inodes.isDirectory(ino)) {
+      damaged(`a dentry lies in inode ${ino}, which is no directory`);
+    }
+  }
+
   #enter(slot: number, parent: number, hash: number): void {
     this.#set(slot, DENTRY_PARENT, parent);
     this.#set(slot, DENTRY_HASH, hash);
     const cookie = this.inodes.get64(parent, INODE_NEXT_COOKIE);
+    if (cookie < FIRST_COOKIE || cookie > Number.MAX_SAFE_INTEGER) {
+      damaged(`directory ${parent} is to give its next entry the number ${cookie}`);
+    }
     this.inodes.set64(parent, INODE_NEXT_COOKIE, cookie + 1);
     this.#set(slot, DENTRY_COOKIE, cookie % 2 ** 32);
     this.#set(slot, DENTRY_COOKIE + 1, Math.floor(cookie / 2 ** 32));
@@ -161,6 +190,7 @@ export class Namespace {
 
   #leave(slot: number): void {
     const parent = this.get(slot, DENTRY_PARENT);
+    this.#requireDirectory(parent);
     this.hash.remove(slot);
     this.tree.remove(parent, slot);
     this.inodes.set(parent, INODE_ENTRY_COUNT, this.inodes.get(parent, INODE_ENTRY_COUNT) - 1);
@@ -185,7 +215,7 @@ export class Namespace {
   /** Takes the dentry away and with it a link of its inode, which may end. */
   #drop(slot: number): void {
     const parent = this.get(slot, DENTRY_PARENT);
-    const ino = this.get(slot, DENTRY_INO);
+    const ino = this.ino(slot);
     this.#sequences.beginNames();
     this.#leave(slot);
     this.#freeDentry(slot);
@@ -222,7 +252,7 @@ export class Namespace {
   unlink(parent: number, name: Uint8Array, start: number, length: number): number {
     const slot = this.find(parent, name, start, length);
     if (slot === 0) return -ENOENT;
-    if (this.inodes.isDirectory(this.get(slot, DENTRY_INO))) return -EISDIR;
+    if (this.inodes.isDirectory(this.ino(slot))) return -EISDIR;
     this.#drop(slot);
     return 0;
   }
@@ -231,7 +261,7 @@ export class Namespace {
   rmdir(parent: number, name: Uint8Array, start: number, length: number): number {
     const slot = this.find(parent, name, start, length);
     if (slot === 0) return -ENOENT;
-    const ino = this.get(slot, DENTRY_INO);
+    const ino = this.ino(slot);
     if (!this.inodes.isDirectory(ino)) return -ENOTDIR;
     if (this.inodes.get(ino, INODE_ENTRY_COUNT) > 0) return -ENOTEMPTY;
     this.#drop(slot);
@@ -260,20 +290,20 @@ export class Namespace {
     const badName = nameProblem(name, newStart, newLength);
     if (badName !== 0) return badName;
     const target = this.find(newParent, name, newStart, newLength);
-    const ino = this.get(slot, DENTRY_INO);
+    const ino = this.ino(slot);
     if (this.#isWithin(newParent, ino)) return -EINVAL;
     if (flags & RENAME_EXCHANGE) {
       if (target === 0) return -ENOENT;
-      if (this.#isWithin(parent, this.get(target, DENTRY_INO))) return -EINVAL;
+      if (this.#isWithin(parent, this.ino(target))) return -EINVAL;
       this.#exchange(slot, target);
       return 0;
     }
     if (target !== 0) {
       if (flags & RENAME_NOREPLACE) return -EEXIST;
-      const problem = this.#mayReplace(ino, this.get(target, DENTRY_INO));
+      const problem = this.#mayReplace(ino, this.ino(target));
       if (problem !== 0) return problem;
       // Two names of one file: POSIX wants nothing done.
-      if (this.get(target, DENTRY_INO) === ino) return 0;
+      if (this.ino(target) === ino) return 0;
     }
     return this.#move(slot, target, name, newParent, newStart, newLength);
   }
@@ -287,10 +317,14 @@ export class Namespace {
   /** Whether directory `inner` is `outer` or lies below it. */
   #isWithin(inner: number, outer: number): boolean {
     if (!this.inodes.isDirectory(outer)) return false;
-    for (let at = inner;; at = this.inodes.get(at, INODE_PARENT_INO)) {
+    let at = inner;
+    for (let steps = this.inodes.pool.held; steps > 0; steps--) {
       if (at === outer) return true;
       if (at === ROOT_INO) return false;
+      at = this.inodes.get(at, INODE_PARENT_INO);
+      if (!this.inodes.exists(at)) break;
     }
+    return damaged(`directory ${inner} is not below the root`);
   }
 
   #move(
@@ -353,6 +387,7 @@ export class Namespace {
   /** Copies the dentry's name out; returns its length in bytes. */
   copyName(slot: number, target: Uint8Array, start: number): number {
     const length = this.get(slot, DENTRY_NAME_LENGTH);
+    if (length > NAME_BYTES_MAX) damaged(`dentry ${slot} has a name of ${length} bytes`);
     const inline = Math.min(length, DENTRY_NAME_BYTES);
     const { slotBytes } = this.region;
     const at = slot * DENTRY_WORDS * 4 + DENTRY_NAME_OFFSET_BYTES;

@@ -22,12 +22,15 @@ import {
   SUPER_INODE_USED,
   SUPER_SLOT_USED,
 } from "../region/layout.gen.ts";
+import { damaged } from "./damage.ts";
 
 /** Blocks whose memory is taken together, so that small files do not cost a system call each. */
 const RESERVE_AHEAD = 32;
 /** Records whose bits are looked at behind the one to be taken, at most; and how many get memory for theirs at once. */
 const SETS_MARGIN = 1 << 14;
 const SETS_STEP = 1 << 20;
+/** Records in use that the set of free ones may have, by damage, before it is called so: two words of it. */
+const MARKED_FREE_MAX = 64;
 
 /** The counters of the three pools stand in the same order, this many words apart. */
 const DIRTY_AFTER_USED = 3;
@@ -49,6 +52,8 @@ export class Pool {
     readonly recordBytes: number,
     readonly firstPage: number,
     readonly usedWord: number,
+    /** Of tables whose records begin with a word that is 0 exactly in free ones. */
+    private readonly records?: Uint32Array,
   ) {
     this.#region = region;
     this.#superblock = region.superblock;
@@ -69,6 +74,7 @@ export class Pool {
       INODE_WORDS * 4,
       inodePage,
       SUPER_INODE_USED,
+      region.inodes,
     );
   }
   static ofSlots(region: Region): Pool {
@@ -81,6 +87,7 @@ export class Pool {
       DENTRY_WORDS * 4,
       slotPage,
       SUPER_SLOT_USED,
+      region.slots,
     );
   }
   static ofBlocks(region: Region): Pool {
@@ -108,10 +115,10 @@ export class Pool {
   }
   /** Records below which the sets may be looked at; all behind them are free. */
   get held(): number {
-    return this.#superblock[this.usedWord + HELD_AFTER_USED];
+    return Math.min(this.count, this.#superblock[this.usedWord + HELD_AFTER_USED]);
   }
   get available(): number {
-    return this.count - 1 - this.used;
+    return Math.max(0, this.count - 1 - this.used);
   }
   get dirtyCount(): number {
     return this.#superblock[this.usedWord + DIRTY_AFTER_USED];
@@ -119,11 +126,23 @@ export class Pool {
 
   /** The lowest free record, or 0 when there is none. Its bytes are whatever they were. */
   allocate(): number {
+    for (let tries = 0; tries <= MARKED_FREE_MAX; tries++) {
+      const record = this.#lowestFree();
+      if (record < 0 || !this.#holdSets(record) || !this.#hold(record)) return 0;
+      this.free.delete(record);
+      // One that is in use although the set has it: not any more.
+      if (this.records && this.records[record * this.recordBytes / 4] !== 0) continue;
+      this.#superblock[this.usedWord]++;
+      return record;
+    }
+    return damaged(`the set of free records has records in use`);
+  }
+
+  #lowestFree(): number {
     const record = this.free.first(0);
-    if (record < 0 || !this.#holdSets(record) || !this.#hold(record)) return 0;
-    this.free.delete(record);
-    this.#superblock[this.usedWord]++;
-    return record;
+    if (record !== 0) return record;
+    this.free.delete(0);
+    return this.free.first(1);
   }
 
   /**
@@ -173,7 +192,7 @@ export class Pool {
    * For pools with chunks of one record; `wasDirty` must be asked before with `near`, see block_map.
    */
   allocateRun(near: number, max: number): number {
-    const start = near > 0 && near < this.count && this.free.has(near) ? near : this.free.first(0);
+    const start = near > 0 && near < this.count && this.free.has(near) ? near : this.#lowestFree();
     if (start < 0 || !this.#holdSets(start)) return 0;
     // A run lies in one window of the region, so that it can be copied in one go.
     let length = this.#region.windowRun(start, this.free.run(start, max));
@@ -197,8 +216,9 @@ export class Pool {
   }
 
   release(record: number): void {
+    this.#requireUsed(record, 1);
     this.free.insert(record);
-    this.#superblock[this.usedWord]--;
+    this.#superblock[this.usedWord] = Math.max(0, this.used - 1);
     const { chunkCount } = this;
     if (chunkCount === 1) return this.#soil(record, 1);
     const chunk = Math.floor(record / chunkCount);
@@ -210,9 +230,16 @@ export class Pool {
 
   /** For pools with chunks of one record. */
   releaseRun(start: number, length: number): void {
+    this.#requireUsed(start, length);
     this.free.insertRange(start, length);
-    this.#superblock[this.usedWord] -= length;
+    this.#superblock[this.usedWord] = Math.max(0, this.used - length);
     this.#soil(start, length);
+  }
+
+  /** What was never handed out, or was given back before, would be handed out twice. */
+  #requireUsed(start: number, length: number): void {
+    const isUsed = start > 0 && start + length <= this.count && !this.free.hasAny(start, length);
+    if (!isUsed) damaged(`${length} records from ${start} on are freed that are not in use`);
   }
 
   #soil(chunk: number, length: number): void {
@@ -233,12 +260,21 @@ export class Pool {
    */
   punchSome(chunksMax: number): void {
     const chunk = this.dirty.first(0);
-    if (chunk < 0) return;
+    const counter = this.usedWord + DIRTY_AFTER_USED;
+    if (chunk < 0) {
+      // Whatever the counter says: nobody is to look for ever.
+      this.#superblock[counter] = 0;
+      return;
+    }
     const length = this.dirty.run(chunk, chunksMax);
-    const { offsetBytes, lengthBytes } = this.byteRange(chunk, length);
-    this.#region.punch(offsetBytes, lengthBytes);
+    const records = this.#records(chunk, length);
+    // A chunk in use among them would lose its contents.
+    if (this.free.run(chunk * this.chunkCount, records) === records) {
+      const { offsetBytes, lengthBytes } = this.byteRange(chunk, length);
+      this.#region.punch(offsetBytes, lengthBytes);
+    }
     this.dirty.deleteRange(chunk, length);
-    this.#superblock[this.usedWord + DIRTY_AFTER_USED] -= length;
+    this.#superblock[counter] = Math.max(0, this.#superblock[counter] - length);
   }
 
   #records(chunk: number, length: number): number {

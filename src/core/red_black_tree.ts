@@ -20,6 +20,7 @@ import {
   INODE_TREE_ROOT,
   INODE_WORDS,
 } from "../region/layout.gen.ts";
+import { damaged, TREE_DEPTH_MAX } from "./damage.ts";
 
 export class RedBlackTree {
   constructor(readonly slots: Uint32Array, readonly inodes: Uint32Array) {}
@@ -36,6 +37,14 @@ export class RedBlackTree {
   #set(node: number, field: number, value: number): void {
     this.slots[node * DENTRY_WORDS + field] = value;
   }
+  /** A child or parent that there must be. */
+  #link(node: number, field: number): number {
+    const linked = this.#get(node, field);
+    return linked !== 0 && linked * DENTRY_WORDS < this.slots.length ? linked : this.#damaged(node);
+  }
+  #damaged(node: number): never {
+    return damaged(`a directory's tree is not one, at dentry ${node}`);
+  }
   #isRed(node: number): boolean {
     return node !== 0 && this.slots[node * DENTRY_WORDS + DENTRY_RED] === 1;
   }
@@ -51,7 +60,9 @@ export class RedBlackTree {
     const cookie = this.cookie(node);
     let parent = 0;
     let side = DENTRY_LEFT;
+    let depth = 0;
     for (let at = this.root(directory); at !== 0; at = this.#get(at, side)) {
+      if (at * DENTRY_WORDS >= this.slots.length || ++depth > TREE_DEPTH_MAX) this.#damaged(at);
       parent = at;
       side = cookie < this.cookie(at) ? DENTRY_LEFT : DENTRY_RIGHT;
     }
@@ -66,9 +77,11 @@ export class RedBlackTree {
 
   #insertFixup(directory: number, start: number): void {
     let node = start;
+    let steps = 0;
     for (let parent = this.#get(node, DENTRY_UP); this.#isRed(parent);) {
+      if (++steps > TREE_DEPTH_MAX) this.#damaged(node);
       // A red parent is not the root, so there is a grandparent.
-      const grand = this.#get(parent, DENTRY_UP);
+      const grand = this.#link(parent, DENTRY_UP);
       const near = this.#get(grand, DENTRY_LEFT) === parent ? DENTRY_LEFT : DENTRY_RIGHT;
       const far = near === DENTRY_LEFT ? DENTRY_RIGHT : DENTRY_LEFT;
       const uncle = this.#get(grand, far);
@@ -82,7 +95,7 @@ export class RedBlackTree {
           node = parent;
           this.#rotate(directory, node, near);
         }
-        this.#set(this.#get(node, DENTRY_UP), DENTRY_RED, 0);
+        this.#set(this.#link(node, DENTRY_UP), DENTRY_RED, 0);
         this.#set(grand, DENTRY_RED, 1);
         this.#rotate(directory, grand, far);
       }
@@ -94,7 +107,7 @@ export class RedBlackTree {
   /** Turns `node` down to `side`; its child on the other side takes its place. */
   #rotate(directory: number, node: number, side: number): void {
     const other = side === DENTRY_LEFT ? DENTRY_RIGHT : DENTRY_LEFT;
-    const child = this.#get(node, other);
+    const child = this.#link(node, other);
     const inner = this.#get(child, side);
     this.#set(node, other, inner);
     if (inner !== 0) this.#set(inner, DENTRY_UP, node);
@@ -115,6 +128,7 @@ export class RedBlackTree {
   remove(directory: number, node: number): void {
     const left = this.#get(node, DENTRY_LEFT);
     const right = this.#get(node, DENTRY_RIGHT);
+    if (Math.max(left, right) * DENTRY_WORDS >= this.slots.length) this.#damaged(node);
     let removedBlack = !this.#isRed(node);
     let child: number;
     let parent: number;
@@ -129,7 +143,7 @@ export class RedBlackTree {
       child = this.#get(next, DENTRY_RIGHT);
       parent = next;
       if (next !== right) {
-        parent = this.#get(next, DENTRY_UP);
+        parent = this.#link(next, DENTRY_UP);
         this.#replace(directory, next, child);
         this.#set(next, DENTRY_RIGHT, right);
         this.#set(right, DENTRY_UP, next);
@@ -146,15 +160,18 @@ export class RedBlackTree {
   #removeFixup(directory: number, start: number, startParent: number): void {
     let node = start;
     let parent = startParent;
+    let steps = 0;
     while (parent !== 0 && !this.#isRed(node)) {
+      if (++steps > TREE_DEPTH_MAX) this.#damaged(parent);
       const near = this.#get(parent, DENTRY_LEFT) === node ? DENTRY_LEFT : DENTRY_RIGHT;
       const far = near === DENTRY_LEFT ? DENTRY_RIGHT : DENTRY_LEFT;
-      let sibling = this.#get(parent, far);
+      // The side of which one black node is missing is not the only one.
+      let sibling = this.#link(parent, far);
       if (this.#isRed(sibling)) {
         this.#set(sibling, DENTRY_RED, 0);
         this.#set(parent, DENTRY_RED, 1);
         this.#rotate(directory, parent, near);
-        sibling = this.#get(parent, far);
+        sibling = this.#link(parent, far);
       }
       if (
         !this.#isRed(this.#get(sibling, DENTRY_LEFT)) &&
@@ -169,11 +186,11 @@ export class RedBlackTree {
         this.#set(this.#get(sibling, near), DENTRY_RED, 0);
         this.#set(sibling, DENTRY_RED, 1);
         this.#rotate(directory, sibling, far);
-        sibling = this.#get(parent, far);
+        sibling = this.#link(parent, far);
       }
       this.#set(sibling, DENTRY_RED, this.#get(parent, DENTRY_RED));
       this.#set(parent, DENTRY_RED, 0);
-      this.#set(this.#get(sibling, far), DENTRY_RED, 0);
+      this.#set(this.#link(sibling, far), DENTRY_RED, 0);
       this.#rotate(directory, parent, near);
       node = this.root(directory);
       break;
@@ -182,23 +199,20 @@ export class RedBlackTree {
   }
 
   #lowest(node: number): number {
-    let at = node;
-    for (let left = this.#get(at, DENTRY_LEFT); left !== 0; left = this.#get(at, DENTRY_LEFT)) {
-      at = left;
-    }
-    return at;
+    return this.#outermost(node, DENTRY_LEFT);
   }
-
   #highest(node: number): number {
+    return this.#outermost(node, DENTRY_RIGHT);
+  }
+  #outermost(node: number, side: number): number {
     let at = node;
-    for (
-      let right = this.#get(at, DENTRY_RIGHT);
-      right !== 0;
-      right = this.#get(at, DENTRY_RIGHT)
-    ) {
-      at = right;
+    for (let depth = 0; depth <= TREE_DEPTH_MAX; depth++) {
+      if (at * DENTRY_WORDS >= this.slots.length) break;
+      const next = this.#get(at, side);
+      if (next === 0) return at;
+      at = next;
     }
-    return at;
+    return this.#damaged(node);
   }
 
   /** The newest dentry, or 0. */
@@ -210,7 +224,9 @@ export class RedBlackTree {
   /** The newest dentry whose cookie is below `cookie`, or 0. */
   below(directory: number, cookie: number): number {
     let found = 0;
+    let depth = 0;
     for (let at = this.root(directory); at !== 0;) {
+      if (at * DENTRY_WORDS >= this.slots.length || ++depth > TREE_DEPTH_MAX) this.#damaged(at);
       if (this.cookie(at) < cookie) {
         found = at;
         at = this.#get(at, DENTRY_RIGHT);
@@ -225,7 +241,10 @@ export class RedBlackTree {
     if (left !== 0) return this.#highest(left);
     let at = node;
     let parent = this.#get(at, DENTRY_UP);
-    while (parent !== 0 && this.#get(parent, DENTRY_LEFT) === at) {
+    for (let depth = 0; parent !== 0 && this.#get(parent, DENTRY_LEFT) === at; depth++) {
+      if (parent * DENTRY_WORDS >= this.slots.length || depth > TREE_DEPTH_MAX) {
+        this.#damaged(node);
+      }
       at = parent;
       parent = this.#get(at, DENTRY_UP);
     }
@@ -240,6 +259,10 @@ export class RedBlackTree {
     if (root === 0) return problems;
     if (this.#isRed(root)) say("the root is red");
     if (this.#get(root, DENTRY_UP) !== 0) say("the root has a parent");
+    if (root * DENTRY_WORDS >= this.slots.length) {
+      say(`its root is the impossible dentry ${root}`);
+      return problems;
+    }
     let visited = 0;
     let leafBlacks = -1;
     const stack: [node: number, blacks: number, low: number, high: number][] = [

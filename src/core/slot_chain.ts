@@ -12,6 +12,7 @@ import {
   SLOT_KIND_EXTENSION,
   SLOT_KIND_FREE,
 } from "../region/layout.gen.ts";
+import { damaged } from "./damage.ts";
 import type { Pool } from "./pool.ts";
 
 export class SlotChain {
@@ -52,6 +53,7 @@ export class SlotChain {
     let last = 0;
     let slot = first;
     for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      this.#require(slot);
       const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
       slotBytes.set(source.subarray(done, done + bytes), bytesAt(slot));
       last = slot;
@@ -65,6 +67,7 @@ export class SlotChain {
   load(first: number, target: Uint8Array, start: number, length: number): void {
     let slot = first;
     for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      this.#require(slot);
       const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
       target.set(
         this.region.slotBytes.subarray(bytesAt(slot), bytesAt(slot) + bytes),
@@ -78,6 +81,7 @@ export class SlotChain {
     const { slots, slotBytes } = this.region;
     let slot = first;
     for (let done = 0; done < length; done += EXTENSION_BYTES_BYTES) {
+      this.#require(slot);
       const at = bytesAt(slot);
       const bytes = Math.min(EXTENSION_BYTES_BYTES, length - done);
       for (let i = 0; i < bytes; i++) {
@@ -88,14 +92,24 @@ export class SlotChain {
     return true;
   }
 
+  /** Frees a chain. In a circle the second time round the slots are free, which ends it. */
   release(first: number): void {
     const { slots } = this.region;
     for (let slot = first; slot !== 0;) {
+      this.#require(slot);
       const next = slots[slot * EXTENSION_WORDS + EXTENSION_NEXT];
       slots[slot * EXTENSION_WORDS + EXTENSION_KIND] = SLOT_KIND_FREE;
       this.pool.release(slot);
       slot = next;
     }
+  }
+
+  /** A chain goes on in this slot, or starts there. */
+  #require(slot: number): void {
+    if (
+      slot === 0 ||
+      this.region.slots[slot * EXTENSION_WORDS + EXTENSION_KIND] !== SLOT_KIND_EXTENSION
+    ) damaged(`a chain goes on in slot ${slot}, which is no extension`);
   }
 }
 

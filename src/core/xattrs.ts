@@ -10,6 +10,7 @@ import {
   INODE_FLAGS,
   INODE_XATTR_SLOT,
 } from "../region/layout.gen.ts";
+import { damaged } from "./damage.ts";
 import { EEXIST, ENODATA, ENOSPC, ERANGE } from "./errno.ts";
 import type { InodeTable } from "./inode_table.ts";
 import { SlotChain } from "./slot_chain.ts";
@@ -49,13 +50,17 @@ export class Xattrs {
     const slot = this.inodes.get(ino, INODE_XATTR_SLOT);
     if (slot === 0) return [];
     const bytes = this.#bytes(slot);
+    if (bytes < LENGTH_BYTES || bytes > BYTES_MAX) {
+      damaged(`inode ${ino} has ${bytes} bytes of attributes`);
+    }
     const all = new Uint8Array(bytes);
     this.chains.load(slot, all, 0, bytes);
     const view = new DataView(all.buffer);
     const attributes: Attribute[] = [];
     for (let at = LENGTH_BYTES; at < bytes;) {
       const nameEnd = at + HEAD_BYTES + all[at];
-      const valueEnd = nameEnd + view.getUint32(at + 1, true);
+      const valueEnd = nameEnd <= bytes ? nameEnd + view.getUint32(at + 1, true) : Infinity;
+      if (valueEnd > bytes) damaged(`inode ${ino} has an attribute longer than all of them`);
       attributes.push({
         name: all.subarray(at + HEAD_BYTES, nameEnd),
         value: all.subarray(nameEnd, valueEnd),

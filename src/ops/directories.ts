@@ -2,9 +2,8 @@
  * READDIR and READDIRPLUS. An offset is where to go on: 0 the start, 1 behind ".", 2 behind "..", else the
  * cookie of the last entry; entries come from the newest to the oldest (see red_black_tree.ts).
  */
-import { ENOENT, ENOSYS, ENOTDIR } from "../core/errno.ts";
+import { EIO, ENOENT, ENOSYS, ENOTDIR } from "../core/errno.ts";
 import {
-  DENTRY_INO,
   DENTRY_NAME_LENGTH,
   INODE_NLINK,
   INODE_PARENT_INO,
@@ -55,13 +54,20 @@ function list(x: Exchange, plus: boolean): number {
   const out = new Listing(x, plus, Math.min(x.body(READ_IN_SIZE), DATA_BYTES_MAX));
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   if (offset < BEHIND_DOT && !out.addDots(nodeid, 1, BEHIND_DOT)) return out.bytes;
-  if (
-    offset < BEHIND_DOT_DOT &&
-    !out.addDots(fs.inodes.get(nodeid, INODE_PARENT_INO), 2, BEHIND_DOT_DOT)
-  ) return out.bytes;
+  const parent = fs.inodes.get(nodeid, INODE_PARENT_INO);
+  if (offset < BEHIND_DOT_DOT) {
+    if (!fs.inodes.exists(parent)) return -EIO;
+    if (!out.addDots(parent, 2, BEHIND_DOT_DOT)) return out.bytes;
+  }
   const { tree } = fs.names;
   let slot = offset > BEHIND_DOT_DOT ? tree.below(nodeid, offset) : tree.newest(nodeid);
-  while (slot !== 0 && out.addDentry(slot, tree.cookie(slot))) slot = tree.older(slot);
+  let above = Infinity;
+  while (slot !== 0) {
+    fs.names.requireListed(slot, nodeid, above);
+    above = tree.cookie(slot);
+    if (!out.addDentry(slot, above)) break;
+    slot = tree.older(slot);
+  }
   return out.bytes;
 }
 
@@ -113,7 +119,7 @@ class Listing {
     const length = names.get(slot, DENTRY_NAME_LENGTH);
     const word = this.#place(length);
     if (word < 0) return false;
-    const ino = names.get(slot, DENTRY_INO);
+    const ino = names.ino(slot);
     if (this.plus) this.x.writeEntry(word - ENTRY_OUT_WORDS, ino);
     this.#head(word, ino, cookie, length);
     names.copyName(slot, this.x.reply, word * 4 + DIRENT_HEAD_BYTES);

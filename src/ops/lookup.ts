@@ -1,7 +1,6 @@
 /** LOOKUP, also by a file's hidden name, and the giving back of references: FORGET, BATCH_FORGET. */
-import { ENAMETOOLONG, ENOENT, ENOTDIR } from "../core/errno.ts";
+import { ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE } from "../core/errno.ts";
 import {
-  DENTRY_INO,
   INODE_GENERATION,
   INODE_NLINK,
   INODE_PARENT_INO,
@@ -41,14 +40,15 @@ export function lookup(x: Exchange): number {
   if (request[IN_BODY_BYTES] === DOT) {
     if (length === 1) return x.entryReply(nodeid);
     if (length === 2 && request[IN_BODY_BYTES + 1] === DOT) {
-      return x.entryReply(fs.inodes.get(nodeid, INODE_PARENT_INO));
+      const parent = fs.inodes.get(nodeid, INODE_PARENT_INO);
+      return fs.inodes.exists(parent) ? x.entryReply(parent) : -ESTALE;
     }
   }
   if (!fs.inodes.isDirectory(nodeid)) return -ENOTDIR;
   const slot = fs.names.find(nodeid, request, IN_BODY_BYTES, length);
   if (slot !== 0) {
     x.raced.found(x.thread);
-    return x.entryReply(fs.names.get(slot, DENTRY_INO));
+    return x.entryReply(fs.names.ino(slot));
   }
   const hidden = hiddenInode(x, length);
   if (hidden !== 0) return hiddenReply(x, hidden);

@@ -9,7 +9,6 @@
 import {
   BLOCK_BYTES,
   COPY_BYTES_MAX,
-  DENTRY_INO,
   FILE_BYTES_MAX,
   INODE_ATIME,
   INODE_ATIME_NSEC,
@@ -314,7 +313,7 @@ function isKnown(r: RingRequest, ino: number): boolean {
 function inodeNamed(r: RingRequest, parent: number, start: number, length: number): number {
   const { names } = r.fs;
   const slot = names.find(parent, r.bytes, start, length);
-  return slot === 0 ? 0 : names.get(slot, DENTRY_INO);
+  return slot === 0 ? 0 : names.ino(slot);
 }
 
 // Attributes.

@@ -7,6 +7,9 @@
  *
  * `flip` stores every bit inverted: memory of zeros is then the full set, so that a fresh, sparse
  * region has all its records free without a byte written.
+ *
+ * A wrong word costs no more steps than a right one: a bit that promises members where there are none is taken back when
+ * it is met, and members behind the last integer are not seen.
  */
 export class IntegerSet {
   #levels: Uint32Array[] = [];
@@ -97,6 +100,14 @@ export class IntegerSet {
 
   /** The smallest member that is at least `from`, or -1. */
   first(from: number): number {
+    for (;;) {
+      const found = this.#search(from);
+      // Each time round there is one wrong bit less.
+      if (found !== WRONG_BIT) return found < this.count ? found : -1;
+    }
+  }
+
+  #search(from: number): number {
     const levels = this.#levels;
     let index = from;
     for (let n = 0; n < levels.length; n++) {
@@ -109,9 +120,33 @@ export class IntegerSet {
     return -1;
   }
 
+  /** The lowest member below a bit of level `n`; WRONG_BIT when the bit, or one below, was wrong, which then is right. */
   #descend(n: number, index: number): number {
-    while (--n >= 0) index = (index << 5) + lowestBit(this.#levels[n][index] ^ this.#flip);
+    while (--n >= 0) {
+      const level = this.#levels[n];
+      // A set bit behind the last word stands for nothing at all.
+      const word = index < level.length ? level[index] ^ this.#flip : 0;
+      if (word === 0) {
+        const above = this.#levels[n + 1];
+        const left = (above[index >>> 5] ^ this.#flip) & ~(1 << (index & 31));
+        above[index >>> 5] = left ^ this.#flip;
+        return WRONG_BIT;
+      }
+      index = (index << 5) + lowestBit(word);
+    }
     return index;
+  }
+
+  /** Whether there is a member among `length` integers from `start` on; looks at their words only. */
+  hasAny(start: number, length: number): boolean {
+    const words = this.#levels[0];
+    for (let at = start, end = start + length; at < end;) {
+      const next = Math.min(end, (at | 31) + 1);
+      const mask = next - at === 32 ? -1 : ((1 << (next - at)) - 1) << (at & 31);
+      if (((words[at >>> 5] ^ this.#flip) & mask) !== 0) return true;
+      at = next;
+    }
+    return false;
   }
 
   /** How many members follow one another from `i` on, at most `max`. */
@@ -147,6 +182,8 @@ export class IntegerSet {
     return problems;
   }
 }
+
+const WRONG_BIT = -2;
 
 function lowestBit(word: number): number {
   return 31 - Math.clz32(word & -word);

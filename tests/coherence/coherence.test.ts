@@ -2,7 +2,7 @@
 import { assert } from "@std/assert";
 import { canPreload } from "../shim/support.ts";
 import { showingBoth } from "../support/mounts.ts";
-import { randomSeed } from "../support/long_form.ts";
+import { randomSeed } from "../support/seed.ts";
 import { KINDS, takeTurns, USERS, withMount } from "./coherence.ts";
 
 const TURNS = 1500;

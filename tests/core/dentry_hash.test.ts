@@ -6,11 +6,13 @@ import { Region, regionSizes } from "../../src/region/region.ts";
 import {
   DENTRY_EXTENSION,
   DENTRY_HASH,
+  DENTRY_KIND,
   DENTRY_NAME_BYTES,
   DENTRY_NAME_LENGTH,
   DENTRY_NAME_OFFSET_BYTES,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  SLOT_KIND_DENTRY,
 } from "../../src/region/layout.gen.ts";
 import { bytes, MIB, Random } from "./support.ts";
 
@@ -36,6 +38,7 @@ Deno.test("dentry hash equals a naive map through random insertions, removals an
     const inline = Math.min(text.length, DENTRY_NAME_BYTES);
     region.slots.fill(0, at, at + DENTRY_WORDS);
     region.slotBytes.set(text.subarray(0, inline), at * 4 + DENTRY_NAME_OFFSET_BYTES);
+    region.slots[at + DENTRY_KIND] = SLOT_KIND_DENTRY;
     region.slots[at + DENTRY_PARENT] = parent;
     region.slots[at + DENTRY_NAME_LENGTH] = text.length;
     region.slots[at + DENTRY_HASH] = hash.hash(parent, text, 0, text.length);
@@ -60,6 +63,7 @@ Deno.test("dentry hash equals a naive map through random insertions, removals an
       model.delete(key);
       const extension = region.slots[found * DENTRY_WORDS + DENTRY_EXTENSION];
       if (extension !== 0) chains.release(extension);
+      region.slots[found * DENTRY_WORDS + DENTRY_KIND] = 0;
       pool.release(found);
     }
   }

@@ -1,4 +1,5 @@
 /** What the tests of the core share: small regions in plain memory, and random numbers that can be had again. */
+import { randomSeed } from "../support/seed.ts";
 import { FileSystem } from "../../src/core/file_system.ts";
 import { Region, regionSizes } from "../../src/region/region.ts";
 
@@ -26,9 +27,9 @@ export function newFileSystem(
 export class Random {
   #state: number;
 
-  constructor(readonly seed: number = crypto.getRandomValues(new Uint32Array(1))[0]) {
+  constructor(readonly seed: number = randomSeed(), isShown = true) {
     this.#state = seed;
-    console.log(`seed ${seed}`);
+    if (isShown) console.log(`seed ${seed}: BTFUSE_SEED=${seed} repeats it`);
   }
 
   /** 0 … bound-1 */

@@ -1,7 +1,7 @@
 /** Killed programs, in short. */
 import { assert } from "@std/assert";
 import { canPreload } from "../shim/support.ts";
-import { randomSeed } from "../support/long_form.ts";
+import { randomSeed } from "../support/seed.ts";
 import { showingBoth } from "../support/mounts.ts";
 import { killPrograms } from "./crash.ts";
 

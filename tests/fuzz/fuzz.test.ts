@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { canPreload, quietlyPreloaded } from "../shim/support.ts";
 import { canRun, mountBtfuse, type MountedDirectory, mountTmpfs } from "../support/mounts.ts";
+import { randomSeed } from "../support/seed.ts";
 import type { Rules } from "./compare.ts";
 import { type Finding, fuzz } from "./fuzz.ts";
 import { type Op, showOp } from "./operation.ts";
@@ -186,8 +187,4 @@ for (const [name, spoil] of Object.entries(canaries)) {
       assert(finding.ops.length < 60, finding.report);
     },
   });
-}
-
-function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }

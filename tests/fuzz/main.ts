@@ -7,6 +7,7 @@
  */
 import { parseCommandLine, UsageError } from "../../src/cli/arguments.ts";
 import { mountBtfuse, type MountedDirectory, mountTmpfs } from "../support/mounts.ts";
+import { randomSeed } from "../support/seed.ts";
 import { fuzz } from "./fuzz.ts";
 import { probeTimes } from "./probe.ts";
 import { Side } from "./side.ts";
@@ -39,7 +40,7 @@ async function main(): Promise<number> {
     throw new UsageError(`--${name} takes a whole number`);
   };
   const opCount = number("ops", 1_000_000);
-  const seed = number("seed", crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+  const seed = number("seed", randomSeed());
   const epoch = number("epoch", 0);
   const dir = values.dir?.at(-1);
   const cache = values.cache?.at(-1) ?? "auto";

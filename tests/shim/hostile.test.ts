@@ -1,6 +1,6 @@
 /** Hostile programs, in short; `deno run -A tests/shim/hostile_main.ts` is the long form. */
 import { isRoot } from "./ring_support.ts";
-import { randomSeed } from "../support/long_form.ts";
+import { randomSeed } from "../support/seed.ts";
 import { canRun, showingBoth } from "../support/mounts.ts";
 import { beHostile } from "./hostile.ts";
 

@@ -2,6 +2,7 @@
  * Command lines of the long forms of tests: `--count`, `--seed`, and what each adds.
  * @module
  */
+import { randomSeed } from "./seed.ts";
 import { parseCommandLine, UsageError } from "../../src/cli/arguments.ts";
 
 /** What was said on a command line. */
@@ -10,11 +11,6 @@ export interface LongFormOptions {
   seed: number;
   /** Values of the other options that were given. */
   values: Record<string, string[]>;
-}
-
-/** A seed nobody has chosen. */
-export function randomSeed(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
 /** A whole number given as an option. @throws {UsageError} */
