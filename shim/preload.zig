@@ -19,6 +19,7 @@ comptime {
     _ = @import("preload/calls_names.zig");
     _ = @import("preload/calls_open.zig");
     _ = @import("preload/calls_opened.zig");
+    _ = @import("preload/calls_paths.zig");
     _ = @import("preload/calls_process.zig");
     _ = @import("preload/calls_restrict.zig");
     _ = @import("preload/calls_stat.zig");

@@ -41,10 +41,7 @@ inline fn onPath(
         if (watches.concern(who.v, place)) break .{ .kernel = .watched };
         break use(who, place, who.inode(place.ino), context) orelse continue;
     } else .{ .kernel = .busy };
-    return calls_names.served(op, outcome, &.{dirfd}) orelse {
-        descriptors.materializeNamed(path);
-        return null;
-    };
+    return calls_names.served(op, outcome, &.{dirfd});
 }
 
 /// A call whose arguments the kernel is to judge.

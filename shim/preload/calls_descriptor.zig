@@ -6,6 +6,7 @@ const layout = @import("layout");
 const calls_process = @import("calls_process.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const kept = @import("kept.zig");
@@ -348,7 +349,7 @@ fn Closing(comptime name: [:0]const u8) type {
 fn StreamCall(comptime name: [:0]const u8) type {
     return struct {
         fn call(path: ?[*:0]const u8, mode: usize, stream: usize) callconv(.c) usize {
-            if (path) |given| descriptors.materializeNamed(given);
+            if (path) |given| descriptor_paths.materialize(system.at_fdcwd, given);
             kept.drop();
             return next.call(name, *const fn (?[*:0]const u8, usize, usize) callconv(.c) usize)(path, mode, stream);
         }

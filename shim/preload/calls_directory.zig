@@ -8,6 +8,7 @@ const linux = std.os.linux;
 const calls_data = @import("calls_data.zig");
 const calls_open = @import("calls_open.zig");
 const counters = @import("counters.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const listing = @import("listing.zig");
@@ -73,7 +74,7 @@ fn opendir(path: Path) callconv(.c) ?*anyopaque {
         },
         .kernel => |reason| {
             counters.kernel(.directory, reason);
-            descriptors.materializeNamed(path);
+            descriptor_paths.materialize(system.at_fdcwd, path);
             kept.drop();
             return next.call("opendir", *const fn (Path) callconv(.c) ?*anyopaque)(path);
         },

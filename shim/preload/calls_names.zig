@@ -1,6 +1,7 @@
 //! The functions of libc that make, remove and rename names.
 
 const counters = @import("counters.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const names = @import("names.zig");
 const next = @import("next.zig");
@@ -114,7 +115,7 @@ fn linkServed(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, flags: c
     else
         names.link(old_dirfd, old, new_dirfd, new, flags != 0);
     return served(.link, outcome, &.{ old_dirfd, new_dirfd }) orelse {
-        descriptors.materializeNamed(old);
+        descriptor_paths.materialize(old_dirfd, old);
         return null;
     };
 }

@@ -7,6 +7,7 @@ const attributes_change = @import("attributes_change.zig");
 const counters = @import("counters.zig");
 const create = @import("create.zig");
 const credentials = @import("credentials.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
@@ -233,7 +234,9 @@ fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) ?c_int {
 fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
     counters.kernel(.open, reason);
     kept.drop();
-    if (reason == .other_path) descriptors.materializeNamed(path) else descriptors.materialize(dirfd);
+    descriptors.materialize(dirfd);
+    // For what was left before its path was looked at; else paths.zig has done it.
+    if (reason == .arguments) descriptor_paths.materialize(dirfd, path);
 }
 
 // The mode is a variable argument, which x86-64 passes as any other.

@@ -8,11 +8,13 @@ const std = @import("std");
 const calls_restrict = @import("calls_restrict.zig");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const exec_environment = @import("exec_environment.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const private = @import("private.zig");
+const system = @import("system.zig");
 
 /// fork, and the functions that are like it.
 pub fn fork() callconv(.c) c_int {
@@ -156,11 +158,12 @@ fn Exec(comptime name: [:0]const u8) type {
     };
 }
 
-/// Another program besides this one: it inherits what is not to be closed on exec.
-fn Starting(comptime name: [:0]const u8) type {
+/// Another program besides this one: it inherits what is not to be closed on exec. Its own path, if the function has one, is the second argument.
+fn Starting(comptime name: [:0]const u8, comptime has_path: bool) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
             descriptors.materializeAll(.inherited);
+            if (has_path) descriptor_paths.materialize(system.at_fdcwd, @ptrFromInt(b));
             return start(name, .{ a, b, c, d, e, f });
         }
     };
@@ -174,5 +177,6 @@ comptime {
     @export(&clone, .{ .name = "clone" });
     for (.{ "execve", "execv", "execvp", "execvpe", "execveat", "fexecve" }) |name| @export(&Exec(name).call, .{ .name = name });
     for (.{ "execl", "execlp", "execle" }) |name| @export(&Exec(name).callWithList, .{ .name = name });
-    for (.{ "posix_spawn", "posix_spawnp", "system", "popen", "wordexp" }) |name| @export(&Starting(name).call, .{ .name = name });
+    for (.{ "posix_spawn", "posix_spawnp" }) |name| @export(&Starting(name, true).call, .{ .name = name });
+    for (.{ "system", "popen", "wordexp" }) |name| @export(&Starting(name, false).call, .{ .name = name });
 }

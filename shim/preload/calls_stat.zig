@@ -6,6 +6,7 @@ const access_time = @import("access_time.zig");
 const attributes = @import("attributes.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
@@ -78,11 +79,17 @@ noinline fn left(op: counters.Op, dirfd: c_int, reason: counters.Reason) ?c_int 
     return null;
 }
 
+/// The same for arguments that only the kernel is to judge; nobody has looked at the path yet.
+noinline fn leftUnread(op: counters.Op, dirfd: c_int, path: Path) ?c_int {
+    descriptor_paths.materialize(dirfd, path);
+    return left(op, dirfd, .arguments);
+}
+
 // stat
 
 fn statAt(dirfd: c_int, path: Path, out: ?*Stat, flags: c_int) ?c_int {
     if (!isPointer(out) or flags & ~@as(c_int, at_symlink_nofollow | at_empty_path | indifferent_flags) != 0) {
-        return left(.stat, dirfd, .arguments);
+        return leftUnread(.stat, dirfd, path);
     }
     const how: walk.How = .{ .follow_last = flags & at_symlink_nofollow == 0, .allow_empty = flags & at_empty_path != 0 };
     return onPath(.stat, dirfd, path, how, out.?, struct {
@@ -143,7 +150,7 @@ fn FstatatCall(comptime name: [:0]const u8) type {
         }
         fn versioned(version: c_int, dirfd: c_int, path: Path, out: ?*Stat, flags: c_int) callconv(.c) c_int {
             const known = version == 0 or version == 1;
-            return (if (known) statAt(dirfd, path, out, flags) else left(.stat, dirfd, .arguments)) orelse
+            return (if (known) statAt(dirfd, path, out, flags) else leftUnread(.stat, dirfd, path)) orelse
                 next.call(name, *const fn (c_int, c_int, Path, ?*Stat, c_int) callconv(.c) c_int)(version, dirfd, path, out, flags);
         }
     };
@@ -157,7 +164,7 @@ fn statx(dirfd: c_int, path: Path, flags: c_int, mask: c_uint, out: ?*Statx) cal
 fn statxAt(dirfd: c_int, path: Path, flags: c_int, mask: c_uint, out: ?*Statx) ?c_int {
     const known = flags & ~@as(c_int, at_symlink_nofollow | at_empty_path | indifferent_flags) == 0 and
         flags & at_statx_sync_type != at_statx_sync_type and mask & ~@as(c_uint, attributes.statx_known) == 0;
-    if (!isPointer(out) or !known) return left(.statx, dirfd, .arguments);
+    if (!isPointer(out) or !known) return leftUnread(.statx, dirfd, path);
     const how: walk.How = .{ .follow_last = flags & at_symlink_nofollow == 0, .allow_empty = flags & at_empty_path != 0 };
     return onPath(.statx, dirfd, path, how, out.?, struct {
         fn use(v: *const region.View, place: walk.Place, to: *Statx) Use {
@@ -170,7 +177,7 @@ fn statxAt(dirfd: c_int, path: Path, flags: c_int, mask: c_uint, out: ?*Statx) ?
 
 fn accessAt(dirfd: c_int, path: Path, mode: c_int, flags: c_int) ?c_int {
     if (mode & ~@as(c_int, 7) != 0 or flags & ~@as(c_int, at_eaccess | at_symlink_nofollow) != 0) {
-        return left(.access, dirfd, .arguments);
+        return leftUnread(.access, dirfd, path);
     }
     const how: walk.How = .{ .follow_last = flags & at_symlink_nofollow == 0 };
     return onPath(.access, dirfd, path, how, @as(u3, @intCast(mode)), mayUse);
@@ -206,7 +213,7 @@ fn faccessat(dirfd: c_int, path: Path, mode: c_int, flags: c_int) callconv(.c) c
 // readlink
 
 fn linkAt(dirfd: c_int, path: Path, buffer: ?[*]u8, size: usize) ?c_int {
-    if (!isPointer(buffer) or size == 0 or size > std.math.maxInt(c_int)) return left(.readlink, dirfd, .arguments);
+    if (!isPointer(buffer) or size == 0 or size > std.math.maxInt(c_int)) return leftUnread(.readlink, dirfd, path);
     return onPath(.readlink, dirfd, path, .{ .follow_last = false }, buffer.?[0..size], struct {
         fn use(v: *const region.View, place: walk.Place, to: []u8) Use {
             const inode = &v.inodes[place.ino];

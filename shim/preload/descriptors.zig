@@ -436,18 +436,6 @@ pub fn materializeInode(inode: *volatile layout.Inode) void {
     }
 }
 
-/// /proc/self/fd/N, /dev/fd/N and the like lead to what the descriptor is for the kernel: it has to be the real thing.
-pub inline fn materializeNamed(path: [*:0]const u8) void {
-    if (any() and path[0] == '/') materializeNumber(path);
-}
-
-noinline fn materializeNumber(path: [*:0]const u8) void {
-    const text = std.mem.span(path);
-    if (!std.mem.startsWith(u8, text, "/proc/") and !std.mem.startsWith(u8, text, "/dev/fd/")) return;
-    const slash = std.mem.lastIndexOfScalar(u8, text, '/') orelse return;
-    materialize(std.fmt.parseInt(u16, text[slash + 1 ..], 10) catch return);
-}
-
 // Being copied.
 
 var stopped: bool linksection(early.section) = false;

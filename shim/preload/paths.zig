@@ -8,6 +8,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const counters = @import("counters.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
@@ -30,7 +31,7 @@ pub inline fn start(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start 
 
 fn fromRoot(path: [*:0]const u8, cost: region.Cost) Start {
     const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
-    const rest = below(path, configuration.mount) orelse return .{ .kernel = .other_path };
+    const rest = below(path, configuration.mount) orelse return leaveElsewhere(system.at_fdcwd, path, .other_path);
     if (region.whyNot(cost)) |reason| return .{ .kernel = reason };
     return .{ .inside = .{ .ino = layout.root_ino, .rest = rest } };
 }
@@ -42,14 +43,14 @@ pub fn fromLink(path: [*:0]const u8) Start {
 
 fn fromDirectory(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
     if (dirfd != system.at_fdcwd) {
-        const ino = descriptors.inodeOf(dirfd) orelse return .{ .kernel = .other_descriptor };
+        const ino = descriptors.inodeOf(dirfd) orelse return leaveElsewhere(dirfd, path, .other_descriptor);
         return .{ .inside = .{ .ino = ino, .rest = path } };
     }
     // Whether it is about the mount would have to be asked first.
     if (region.whyNot(cost)) |reason| return .{ .kernel = reason };
     const at = workingDirectory();
     switch (at.kind) {
-        .unknown, .elsewhere => return .{ .kernel = .other_path },
+        .unknown, .elsewhere => return leaveElsewhere(dirfd, path, .other_path),
         .above => {
             const configuration = region.configuration() orelse return .{ .kernel = .not_attached };
             const rest = below(path, configuration.mount[at.value..]) orelse return .{ .kernel = .other_path };
@@ -57,6 +58,12 @@ fn fromDirectory(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start {
         },
         .inside => return .{ .inside = .{ .ino = at.value, .rest = path } },
     }
+}
+
+/// The kernel will follow the path, which may lead to a descriptor of ours.
+inline fn leaveElsewhere(dirfd: c_int, path: [*:0]const u8, reason: counters.Reason) Start {
+    descriptor_paths.materialize(dirfd, path);
+    return .{ .kernel = reason };
 }
 
 /// What remains of `path` behind `prefix`, or null when it does not lead there. Slashes may be repeated and "." put
@@ -149,6 +156,7 @@ fn chdir(path: [*:0]const u8) callconv(.c) c_int {
     workingDirectoryChanges();
     defer workingDirectoryChanges();
     counters.kernel(.chdir, .changes);
+    descriptor_paths.materialize(system.at_fdcwd, path);
     return next.call("chdir", *const fn ([*:0]const u8) callconv(.c) c_int)(path);
 }
 

@@ -5,6 +5,7 @@
 //! directory is watched are changed without it being told.
 
 const layout = @import("layout");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const next = @import("next.zig");
@@ -42,7 +43,7 @@ const fan_mark_dont_follow = 4;
 
 pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
     const follow = mask & in_dont_follow == 0;
-    descriptors.materializeNamed(path);
+    descriptor_paths.materialize(system.at_fdcwd, path);
     mark(system.at_fdcwd, path, follow);
     const result = next.call("inotify_add_watch", *const fn (c_int, Path, u32) callconv(.c) c_int)(fd, path, mask);
     // The kernel may have forgotten the inode, and thus ended the mark, just before it was watched.
