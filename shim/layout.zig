@@ -38,6 +38,10 @@ pub const client_time_seen: u64 = 1 << 63;
 pub const magic: u64 = 0x0001_4553_5546_5442;
 
 pub const root_ino = 1;
+
+/// Positions in a listing, at both doors: 0 the start, 1 behind ".", 2 behind ".."; else the cookie of the next entry, or of one that has been
+/// there, and directory_end behind the last one (the largest position that 32 bits hold, as tmpfs has it). No entry has this cookie.
+pub const directory_end: u32 = 0x7fff_ffff;
 pub const name_bytes_max = 255;
 
 /// Entries in one block of a block map (4-byte block numbers).

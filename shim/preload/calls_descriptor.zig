@@ -9,8 +9,11 @@ const data = @import("data.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const ioctl_arguments = @import("ioctl_arguments.zig");
 const kept = @import("kept.zig");
+const mount_files = @import("mount_files.zig");
 const next = @import("next.zig");
+const placeholder = @import("placeholder.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
@@ -20,6 +23,12 @@ const Through = struct { [:0]const u8, []const u3 };
 const through = [_]Through{
     // Data and space
     .{ "readahead", &.{0} },
+    .{ "tee", &.{ 0, 1 } },
+    .{ "vmsplice", &.{0} },
+    .{ "eventfd_read", &.{0} },
+    .{ "eventfd_write", &.{0} },
+    .{ "aio_cancel", &.{0} },
+    .{ "aio_cancel64", &.{0} },
     .{ "sync_file_range", &.{0} },
     .{ "syncfs", &.{0} },
     .{ "sendfile", &.{ 0, 1 } },
@@ -27,8 +36,52 @@ const through = [_]Through{
     .{ "splice", &.{ 0, 2 } },
     // Locks and waiting
     .{ "flock", &.{0} },
-    .{ "epoll_ctl", &.{ 0, 2 } },
+    .{ "epoll_wait", &.{0} },
+    .{ "epoll_pwait", &.{0} },
+    .{ "epoll_pwait2", &.{0} },
+    .{ "inotify_rm_watch", &.{0} },
+    .{ "timerfd_settime", &.{0} },
+    .{ "timerfd_gettime", &.{0} },
     .{ "fpathconf", &.{0} },
+    .{ "isfdtype", &.{0} },
+    // Terminals, sockets and processes: with a file in their place the kernel gives an error of its own
+    .{ "tcsetattr", &.{0} },
+    .{ "tcsendbreak", &.{0} },
+    .{ "tcdrain", &.{0} },
+    .{ "tcflush", &.{0} },
+    .{ "tcflow", &.{0} },
+    .{ "tcgetpgrp", &.{0} },
+    .{ "tcsetpgrp", &.{0} },
+    .{ "tcgetsid", &.{0} },
+    .{ "grantpt", &.{0} },
+    .{ "unlockpt", &.{0} },
+    .{ "ptsname", &.{0} },
+    .{ "ptsname_r", &.{0} },
+    .{ "listen", &.{0} },
+    .{ "shutdown", &.{0} },
+    .{ "getsockname", &.{0} },
+    .{ "getpeername", &.{0} },
+    .{ "getsockopt", &.{0} },
+    .{ "setsockopt", &.{0} },
+    .{ "sockatmark", &.{0} },
+    .{ "send", &.{0} },
+    .{ "sendto", &.{0} },
+    .{ "recv", &.{0} },
+    .{ "__recv_chk", &.{0} },
+    .{ "recvfrom", &.{0} },
+    .{ "__recvfrom_chk", &.{0} },
+    .{ "recvmsg", &.{0} },
+    .{ "recvmmsg", &.{0} },
+    .{ "pidfd_send_signal", &.{0} },
+    .{ "pidfd_getfd", &.{ 0, 1 } },
+    .{ "process_madvise", &.{0} },
+    .{ "process_mrelease", &.{0} },
+    .{ "fsconfig", &.{ 0, 4 } },
+    .{ "fsmount", &.{0} },
+    .{ "fspick", &.{0} },
+    .{ "open_tree", &.{0} },
+    .{ "move_mount", &.{ 0, 2 } },
+    .{ "mount_setattr", &.{0} },
     // Paths that start at a descriptor
     .{ "name_to_handle_at", &.{0} },
     .{ "open_by_handle_at", &.{0} },
@@ -180,9 +233,13 @@ fn ttyname_r(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) c_int {
 
 fn ioctl(fd: c_int, request: c_ulong, argument: usize) callconv(.c) c_int {
     if (descriptors.find(fd)) |o| if (control(o, @truncate(request), argument)) |result| return result;
-    return next.call("ioctl", *const fn (c_int, c_ulong, ...) callconv(.c) c_int)(fd, request, argument);
+    ioctl_arguments.materialize(@truncate(request), argument);
+    const result = next.call("ioctl", *const fn (c_int, c_ulong, ...) callconv(.c) c_int)(fd, request, argument);
+    // FUSE says of every file that its blocks lie nowhere; tmpfs, that it does not know blocks.
+    return if (request == fibmap and result == 0 and mount_files.isFile(fd)) next.fail(.INVAL) else result;
 }
 
+const fibmap = 1;
 const fionread = 0x541b;
 const fioclex = 0x5451;
 const fionclex = 0x5450;
@@ -251,6 +308,17 @@ fn SelectCall(comptime name: [:0]const u8) type {
     };
 }
 
+/// epoll(7) does not take files and directories. FUSE's files it would take, so that the kernel is not asked.
+fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: ?*anyopaque) callconv(.c) c_int {
+    descriptors.materialize(epoll);
+    const is_ours = descriptors.find(fd) != null;
+    const is_refused = is_ours or mount_files.isFile(fd);
+    const is_open = linux.errno(linux.fcntl(epoll, linux.F.GETFD, 0)) == .SUCCESS;
+    if (is_refused and is_open and (event != null or operation == linux.EPOLL.CTL_DEL)) return next.fail(.PERM);
+    if (is_ours) descriptors.materialize(fd);
+    return next.call("epoll_ctl", *const fn (c_int, c_int, c_int, ?*anyopaque) callconv(.c) c_int)(epoll, operation, fd, event);
+}
+
 // Descriptors inside of structures.
 
 /// struct aiocb starts with the descriptor.
@@ -304,11 +372,13 @@ fn materializePassed(message: *const Msghdr) void {
 }
 
 fn sendmsg(socket: c_int, message: *const Msghdr, flags: c_int) callconv(.c) isize {
+    descriptors.materialize(socket);
     materializePassed(message);
     return next.call("sendmsg", *const fn (c_int, *const Msghdr, c_int) callconv(.c) isize)(socket, message, flags);
 }
 
 fn sendmmsg(socket: c_int, messages: [*]const Mmsghdr, count: c_uint, flags: c_int) callconv(.c) c_int {
+    descriptors.materialize(socket);
     for (messages[0..count]) |*message| materializePassed(&message.header);
     return next.call("sendmmsg", *const fn (c_int, [*]const Mmsghdr, c_uint, c_int) callconv(.c) c_int)(socket, messages, count, flags);
 }
@@ -326,9 +396,15 @@ const making = [_][:0]const u8{
 fn Making(comptime name: [:0]const u8) type {
     return struct {
         const F = fn (usize, usize, usize, usize, usize) callconv(.c) usize;
+        const is_on_first = std.mem.startsWith(u8, name, "accept") or std.mem.eql(u8, name, "signalfd");
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) usize {
             kept.drop();
-            return next.call(name, *const F)(a, b, c, d, e);
+            if (is_on_first) descriptors.materialize(@bitCast(@as(u32, @truncate(a))));
+            const function = next.call(name, *const F);
+            const result = function(a, b, c, d, e);
+            // Streams, which are addresses, are null then, and numbers -1.
+            const failed = result == 0 or @as(i32, @truncate(@as(isize, @bitCast(result)))) == -1;
+            return if (placeholder.wasInTheWay(failed)) function(a, b, c, d, e) else result;
         }
     };
 }
@@ -351,7 +427,11 @@ fn StreamCall(comptime name: [:0]const u8) type {
         fn call(path: ?[*:0]const u8, mode: usize, stream: usize) callconv(.c) usize {
             if (path) |given| descriptor_paths.materialize(system.at_fdcwd, given);
             kept.drop();
-            return next.call(name, *const fn (?[*:0]const u8, usize, usize) callconv(.c) usize)(path, mode, stream);
+            const function = next.call(name, *const fn (?[*:0]const u8, usize, usize) callconv(.c) usize);
+            const result = function(path, mode, stream);
+            // freopen has closed its stream by then.
+            const may_repeat = comptime std.mem.startsWith(u8, name, "fopen");
+            return if (may_repeat and placeholder.wasInTheWay(result == 0)) function(path, mode, stream) else result;
         }
     };
 }
@@ -368,6 +448,7 @@ comptime {
     @export(&ttyname, .{ .name = "ttyname" });
     @export(&ttyname_r, .{ .name = "ttyname_r" });
     @export(&ioctl, .{ .name = "ioctl" });
+    @export(&epoll_ctl, .{ .name = "epoll_ctl" });
     for (.{ "poll", "__poll_chk", "ppoll", "__ppoll_chk" }) |name| @export(&PollCall(name).call, .{ .name = name });
     for (.{ "select", "pselect" }) |name| @export(&SelectCall(name).call, .{ .name = name });
     for (.{ "aio_read", "aio_read64", "aio_write", "aio_write64" }) |name| @export(&AioCall(name, 0).call, .{ .name = name });

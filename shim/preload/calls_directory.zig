@@ -13,6 +13,7 @@ const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const listing = @import("listing.zig");
 const next = @import("next.zig");
+const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
 
 const Path = [*:0]const u8;
@@ -76,7 +77,9 @@ fn opendir(path: Path) callconv(.c) ?*anyopaque {
             counters.kernel(.directory, reason);
             descriptor_paths.materialize(system.at_fdcwd, path);
             kept.drop();
-            return next.call("opendir", *const fn (Path) callconv(.c) ?*anyopaque)(path);
+            const function = next.call("opendir", *const fn (Path) callconv(.c) ?*anyopaque);
+            const dir = function(path);
+            return if (placeholder.wasInTheWay(dir == null)) function(path) else dir;
         },
     }
 }

@@ -9,6 +9,7 @@ const create = @import("create.zig");
 const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
+const fcntl_commands = @import("fcntl_commands.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
@@ -123,6 +124,11 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         descriptors.abandon(claim);
         return null;
     }
+    // Somebody who takes a lease (leases.zig) marks the inode first and then counts those who have it open.
+    if (watches.isWatched(inode)) {
+        descriptors.abandon(claim);
+        return .{ .kernel = .watched };
+    }
     const fd = descriptors.reserve(o.CLOEXEC);
     if (fd >= 0) {
         if (!o.TRUNC or truncate(v, place)) return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) };
@@ -189,7 +195,9 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     };
     const v = region.view().?;
     const place: walk.Place = .{ .ino = made.ino, .generation = made.generation, .parent = made.parent, .dentry = made.dentry, .namespace_seq = 0 };
-    const has_count = switch (descriptors.claim(v, whatOf(place, o), true)) {
+    var what = whatOf(place, o);
+    what.flags |= descriptors.created;
+    const has_count = switch (descriptors.claim(v, what, true)) {
         .claim => |claim| return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) },
         .no_room => true,
         // Which has given the count back.
@@ -239,25 +247,31 @@ fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
     if (reason == .arguments) descriptor_paths.materialize(dirfd, path);
 }
 
+/// Calls what makes a descriptor, twice where the only number left was the placeholder's.
+inline fn again(function: anytype, arguments: anytype) c_int {
+    const result = @call(.auto, function, arguments);
+    return if (placeholder.wasInTheWay(result < 0)) @call(.auto, function, arguments) else result;
+}
+
 // The mode is a variable argument, which x86-64 passes as any other.
 fn Open(comptime name: [:0]const u8) type {
     return struct {
         fn call(path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
             return served(system.at_fdcwd, path, flags, mode) orelse
-                next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int)(path, flags, mode);
+                again(next.call(name, *const fn (Path, c_int, ...) callconv(.c) c_int), .{ path, flags, mode });
         }
         fn callAt(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) callconv(.c) c_int {
             return served(dirfd, path, flags, mode) orelse
-                next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int)(dirfd, path, flags, mode);
+                again(next.call(name, *const fn (c_int, Path, c_int, ...) callconv(.c) c_int), .{ dirfd, path, flags, mode });
         }
         /// Without O_CREAT: compiled with _FORTIFY_SOURCE.
         fn callChecked(path: Path, flags: c_int) callconv(.c) c_int {
             return served(system.at_fdcwd, path, flags, 0) orelse
-                next.call(name, *const fn (Path, c_int) callconv(.c) c_int)(path, flags);
+                again(next.call(name, *const fn (Path, c_int) callconv(.c) c_int), .{ path, flags });
         }
         fn callAtChecked(dirfd: c_int, path: Path, flags: c_int) callconv(.c) c_int {
             return served(dirfd, path, flags, 0) orelse
-                next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int)(dirfd, path, flags);
+                again(next.call(name, *const fn (c_int, Path, c_int) callconv(.c) c_int), .{ dirfd, path, flags });
         }
     };
 }
@@ -335,7 +349,7 @@ fn duplicate(fd: c_int, command: i32, lowest: usize) ?c_int {
 pub fn dup(fd: c_int) callconv(.c) c_int {
     if (duplicate(fd, linux.F.DUPFD, 0)) |result| return result;
     kept.drop();
-    return next.call("dup", *const fn (c_int) callconv(.c) c_int)(fd);
+    return again(next.call("dup", *const fn (c_int) callconv(.c) c_int), .{fd});
 }
 
 fn Dup2(comptime name: [:0]const u8) type {
@@ -373,10 +387,12 @@ const idle_flags: u32 = @bitCast(linux.O{ .APPEND = true, .NONBLOCK = true });
 fn Fcntl(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int, command: c_int, argument: usize) callconv(.c) c_int {
+            if (fcntl_commands.isSpecial(command)) if (fcntl_commands.serve(fd, command, argument)) |result| return result;
             if (descriptors.find(fd) != null) if (control(fd, command, argument)) |result| return result;
             if (command == f_setlk or command == f_setlkw) descriptors.stopForLocks(fd);
             if (command == linux.F.DUPFD or command == f_dupfd_cloexec) kept.drop();
-            return next.call(name, *const fn (c_int, c_int, ...) callconv(.c) c_int)(fd, command, argument);
+            const function = next.call(name, *const fn (c_int, c_int, ...) callconv(.c) c_int);
+            return if (command == linux.F.DUPFD or command == f_dupfd_cloexec) again(function, .{ fd, command, argument }) else function(fd, command, argument);
         }
     };
 }

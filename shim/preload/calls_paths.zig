@@ -48,6 +48,7 @@ const sun_path_bytes = 108;
 fn AddressCall(comptime name: [:0]const u8) type {
     return struct {
         fn call(socket: c_int, address: ?[*]const u8, length: u32) callconv(.c) c_int {
+            descriptors.materialize(socket);
             if (descriptors.any()) if (address) |bytes| materializeAddress(bytes, length);
             return next.call(name, *const fn (c_int, ?[*]const u8, u32) callconv(.c) c_int)(socket, address, length);
         }

@@ -163,7 +163,7 @@ fn Starting(comptime name: [:0]const u8, comptime has_path: bool) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
             descriptors.materializeAll(.inherited);
-            if (has_path) descriptor_paths.materialize(system.at_fdcwd, @ptrFromInt(b));
+            if (has_path) descriptor_paths.materialize(system.at_fdcwd, @as(?[*:0]const u8, @ptrFromInt(b)));
             return start(name, .{ a, b, c, d, e, f });
         }
     };

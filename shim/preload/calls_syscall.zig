@@ -6,10 +6,14 @@ const linux = std.os.linux;
 const calls_descriptor = @import("calls_descriptor.zig");
 const calls_process = @import("calls_process.zig");
 const calls_restrict = @import("calls_restrict.zig");
+const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const limits = @import("limits.zig");
+const materialize_words = @import("materialize_words.zig");
 const next = @import("next.zig");
+const system = @import("system.zig");
+const system_calls = @import("system_calls.zig");
 
 const SYS = linux.SYS;
 const Arguments = [6]usize;
@@ -73,50 +77,16 @@ const functions = [_]Function{
     .{ .execveat, "execveat", 5 },
     .{ .inotify_add_watch, "inotify_add_watch", 3 },
     .{ .fanotify_mark, "fanotify_mark", 5 },
-};
-
-/// Calls whose arguments at these places are descriptors.
-const Through = struct { SYS, []const u3 };
-const through = [_]Through{
-    .{ .preadv2, &.{0} },
-    .{ .pwritev2, &.{0} },
-    .{ .fadvise64, &.{0} },
-    .{ .readahead, &.{0} },
-    .{ .sync_file_range, &.{0} },
-    .{ .syncfs, &.{0} },
-    .{ .sendfile, &.{ 0, 1 } },
-    .{ .splice, &.{ 0, 2 } },
-    .{ .flock, &.{0} },
-    .{ .epoll_ctl, &.{ 0, 2 } },
-    .{ .fgetxattr, &.{0} },
-    .{ .fsetxattr, &.{0} },
-    .{ .flistxattr, &.{0} },
-    .{ .fremovexattr, &.{0} },
-    .{ .fstatfs, &.{0} },
-    .{ .getdents, &.{0} },
-    .{ .openat2, &.{0} },
-    .{ .mkdirat, &.{0} },
-    .{ .mknodat, &.{0} },
-    .{ .symlinkat, &.{1} },
-    .{ .linkat, &.{ 0, 2 } },
-    .{ .fchmodat, &.{0} },
-    .{ .fchmodat2, &.{0} },
-    .{ .fchownat, &.{0} },
-    .{ .utimensat, &.{0} },
-    .{ .futimesat, &.{0} },
-    .{ .name_to_handle_at, &.{0} },
-    .{ .open_by_handle_at, &.{0} },
-    .{ .open_tree, &.{0} },
-    .{ .move_mount, &.{ 0, 2 } },
+    .{ .epoll_ctl, "epoll_ctl", 4 },
+    .{ .bind, "bind", 3 },
+    .{ .connect, "connect", 3 },
 };
 
 fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) isize {
     const arguments: Arguments = .{ a, b, c, d, e, f };
     inline for (functions) |function| if (number == @intFromEnum(function[0])) return call(function, &arguments);
     kept.drop();
-    if (descriptors.any()) inline for (through) |entry| if (number == @intFromEnum(entry[0])) {
-        inline for (entry[1]) |place| descriptors.materialize(@bitCast(@as(u32, @truncate(arguments[place]))));
-    };
+    if (descriptors.any()) materialize(system_calls.ruleOf(number), &arguments);
     switch (number) {
         @intFromEnum(SYS.ppoll) => calls_descriptor.materializePolled(@ptrFromInt(a), b),
         @intFromEnum(SYS.pselect6) => calls_descriptor.materializeSelected(
@@ -124,7 +94,14 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
             .{ @ptrFromInt(b), @ptrFromInt(c), @ptrFromInt(d) },
         ),
         // Descriptors will go to the kernel through memory.
-        @intFromEnum(SYS.io_uring_setup), @intFromEnum(SYS.io_setup) => descriptors.stop(),
+        @intFromEnum(SYS.io_uring_setup),
+        @intFromEnum(SYS.io_uring_enter),
+        @intFromEnum(SYS.io_uring_register),
+        @intFromEnum(SYS.io_setup),
+        @intFromEnum(SYS.io_submit),
+        => if (!descriptors.areStopped()) descriptors.stop(),
+        @intFromEnum(SYS.landlock_add_rule) => materialize_words.in(c, landlock_rule_bytes),
+        @intFromEnum(SYS.bpf) => materialize_words.in(b, c),
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
         @intFromEnum(SYS.clone3) => return clone(@as(*const u64, @ptrFromInt(a)).*, number, &arguments),
         // What functions do that were served, functions have to know: limits.zig
@@ -132,6 +109,22 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         else => calls_restrict.prepare(number, a, b),
     }
     return pass(number, &arguments);
+}
+
+/// struct landlock_path_beneath_attr, packed
+const landlock_rule_bytes = 12;
+
+/// The descriptors that the kernel is about to be given, and those that paths lead to.
+noinline fn materialize(rule: system_calls.Rule, arguments: *const Arguments) void {
+    var dirfd: c_int = system.at_fdcwd;
+    for (arguments, 0..) |argument, place| {
+        const bit = @as(u8, 1) << @intCast(place);
+        if (rule.descriptors & bit != 0) {
+            dirfd = @bitCast(@as(u32, @truncate(argument)));
+            descriptors.materialize(dirfd);
+        }
+        if (rule.paths & bit != 0) descriptor_paths.materialize(dirfd, @as(?[*:0]const u8, @ptrFromInt(argument)));
+    }
 }
 
 fn pass(number: usize, a: *const Arguments) isize {

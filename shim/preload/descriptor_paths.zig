@@ -17,14 +17,14 @@ const system = @import("system.zig");
 const Path = [*:0]const u8;
 
 /// A path that the kernel is about to follow, from `dirfd` on when it is relative.
-pub inline fn materialize(dirfd: c_int, path: Path) void {
+pub inline fn materialize(dirfd: c_int, path: ?Path) void {
     if (descriptors.any()) look(dirfd, path);
 }
 
-noinline fn look(dirfd: c_int, path: Path) void {
+noinline fn look(dirfd: c_int, path: ?Path) void {
     // No pointer: the kernel says EFAULT.
     if (@intFromPtr(path) < 4096) return;
-    const text = std.mem.span(path);
+    const text = std.mem.span(path.?);
     if (text.len > 0 and text[0] == '/') {
         if (isBelow(text, "proc") or isBelow(text, "dev")) follow(text, false);
     } else if (mayName(text) and isInProc(dirfd)) {

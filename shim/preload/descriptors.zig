@@ -18,6 +18,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const early = @import("early.zig");
+const full_table = @import("full_table.zig");
 const kept = @import("kept.zig");
 const placeholder = @import("placeholder.zig");
 const private = @import("private.zig");
@@ -274,6 +275,8 @@ pub fn close(o: Open) bool {
 
 // In Description.flags, for us alone: the description has one descriptor, whose FD_CLOEXEC is as it was opened.
 const keepable: u32 = 1 << 31;
+/// The same for all its descriptors: opening it made the file.
+pub const created: u32 = 1 << 30;
 const close_on_exec_flag: u32 = @bitCast(linux.O{ .CLOEXEC = true });
 
 /// FD_CLOEXEC of a descriptor is about to be changed.
@@ -291,6 +294,7 @@ pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
     const hold = o.lock() orelse return null;
     kept.drop();
     var result = linux.fcntl(o.fd, command, lowest);
+    if (linux.errno(result) == .MFILE and placeholder.close()) result = linux.fcntl(o.fd, command, lowest);
     if (linux.errno(result) == .SUCCESS and placeholder.makeWay(lowest, result)) {
         _ = linux.syscall1(.close, result);
         result = linux.fcntl(o.fd, command, lowest);
@@ -364,9 +368,14 @@ pub inline fn materialize(fd: c_int) void {
 pub noinline fn materializeOpen(o: Open) void {
     const hold = o.lock() orelse return;
     defer hold.release();
-    const real = openReal(o);
+    const real = switch (openReal(o)) {
+        no_number => full_table.openReal(o),
+        else => |result| result,
+    };
     if (real < 0) return;
-    defer _ = linux.syscall1(.close, system.word(real));
+    defer if (real != o.fd) {
+        _ = linux.syscall1(.close, system.word(real));
+    };
     const others = o.description.references - 1;
     replace(o, real);
     if (others == 0) return;
@@ -378,7 +387,11 @@ pub noinline fn materializeOpen(o: Open) void {
     }
 }
 
+const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
+
 fn replace(o: Open, real: c_int) void {
+    // Where no number was free it has the descriptor's own already.
+    if (o.fd == real) return clearEntry(o);
     const descriptor_flags = linux.fcntl(o.fd, linux.F.GETFD, 0);
     // One that was closed by a way the library does not see stays closed.
     if (linux.errno(descriptor_flags) == .SUCCESS) {
@@ -400,7 +413,7 @@ pub fn openReal(o: Open) c_int {
         .is_directory = o.isDirectory(),
     };
     var real = reopen.open(o.v, what);
-    if (real == -@as(c_int, @intFromEnum(linux.E.MFILE)) and placeholder.close()) real = reopen.open(o.v, what);
+    if (real == no_number and placeholder.close()) real = reopen.open(o.v, what);
     if (real < 0 or d.offset == 0) return real;
     if (what.is_directory) lookAtStart(real);
     _ = linux.lseek(real, @intCast(d.offset), linux.SEEK.SET);

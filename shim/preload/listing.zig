@@ -1,5 +1,5 @@
-//! Listing a directory of the region as getdents64(2) does. Offsets are those of the kernel's door (src/ops/directories.ts): 0 the
-//! start, 1 behind ".", 2 behind "..", else the cookie of the last entry; so either door goes on where the other stopped.
+//! Listing a directory of the region as getdents64(2) does. Offsets are those of the kernel's door (layout.directory_end says what they
+//! mean), so that either door goes on where the other stopped.
 
 const std = @import("std");
 const layout = @import("layout");
@@ -79,8 +79,10 @@ const List = struct {
         const own: u32 = @intCast((@intFromPtr(directory) - @intFromPtr(list.v.inodes)) / @sizeOf(layout.Inode));
         if (list.offset < behind_dot and !list.addDots(own, 1, behind_dot)) return true;
         if (list.offset < behind_dot_dot and !list.addDots(directory.parent_ino, 2, behind_dot_dot)) return true;
+        if (list.offset == layout.directory_end) return true;
+        // At the offset itself, or the next one below it: the entry that was there may have been removed.
         var slot = (if (list.offset > behind_dot_dot)
-            dentries.below(list.v, directory, list.offset)
+            dentries.below(list.v, directory, list.offset +| 1)
         else
             dentries.newest(list.v, directory)) orelse return false;
         while (slot != 0) {
@@ -89,7 +91,8 @@ const List = struct {
             const inode = region.inode(list.v, dentry.ino) orelse return false;
             const length = dentry.name_length;
             if (length == 0 or length > layout.name_bytes_max) return false;
-            const name = list.place(length, dentry.ino, dentry.cookie, @truncate(inode.mode >> 12 & 15)) orelse return true;
+            const position = if (following == 0) layout.directory_end else (region.dentry(list.v, following) orelse return false).cookie;
+            const name = list.place(length, dentry.ino, position, @truncate(inode.mode >> 12 & 15)) orelse return true;
             if (!dentries.copyName(list.v, dentry, name)) return false;
             slot = following;
         }

@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const next = @import("next.zig");
 const system = @import("system.zig");
 
 const link = "/proc/self";
@@ -108,6 +109,11 @@ pub fn yield() void {
     const old = get();
     if (!place(old)) @atomicStore(c_int, &number, -1, .monotonic);
     _ = linux.syscall1(.close, system.word(old));
+}
+
+/// After a call that makes a descriptor has failed: whether it failed because of the placeholder, which is gone now, and is to be made again.
+pub inline fn wasInTheWay(failed: bool) bool {
+    return failed and next.errnoLocation().* == @intFromEnum(linux.E.MFILE) and close();
 }
 
 /// Makes room for one descriptor: the placeholder is opened again when it is needed.

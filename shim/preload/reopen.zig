@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const data = @import("data.zig");
+const deep_paths = @import("deep_paths.zig");
 const dentries = @import("dentries.zig");
 const gate = @import("gate.zig");
 const region = @import("region.zig");
@@ -28,11 +29,11 @@ pub const What = struct {
 pub fn open(v: *const View, what: What) c_int {
     var buffer: [path_bytes_max]u8 = undefined;
     if (pathOf(v, &buffer, what)) |path| {
-        const fd = openPath(v, path, what);
+        const fd = openPath(v, system.at_fdcwd, path, what);
         if (fd != no_entry and fd != no_access) return fd;
-    }
+    } else if (openInSteps(v, what)) |fd| return fd;
     // By its hidden name the owner may open a file whatever its mode is by now. In a removed directory, ".." is the root then.
-    const fd = openPath(v, hiddenPath(v, &buffer, what) orelse return no_entry, what);
+    const fd = openPath(v, system.at_fdcwd, hiddenPath(v, &buffer, what) orelse return no_entry, what);
     if (fd >= 0) ring.unhide(v, what.ino, what.generation);
     return fd;
 }
@@ -46,13 +47,25 @@ const access_mask: u32 = 3;
 /// Of open(2)'s flags, those that describe the open file; the others were done with when it was opened.
 const kept_flags: linux.O = .{ .APPEND = true, .NONBLOCK = true, .NOATIME = true, .DIRECTORY = true, .NOFOLLOW = true, .DSYNC = true, .SYNC = true };
 
-fn openPath(v: *const View, path: [:0]const u8, what: What) c_int {
+/// Null: there is no way to it by names.
+noinline fn openInSteps(v: *const View, what: What) ?c_int {
+    const dentry = if (what.is_directory) (region.inode(v, what.ino) orelse return null).dentry else what.dentry;
+    var buffer: deep_paths.Step = undefined;
+    const last = deep_paths.before(v, .{ .ino = what.ino, .dentry = dentry }, &buffer);
+    if (last.directory < 0) return if (last.directory == no_entry or last.directory == no_access) null else last.directory;
+    defer _ = linux.syscall1(.close, system.word(last.directory));
+    const fd = openPath(v, last.directory, last.path, what);
+    return if (fd == no_entry or fd == no_access) null else fd;
+}
+
+/// `path` starts at the directory `from`, unless it is absolute.
+fn openPath(v: *const View, from: c_int, path: [:0]const u8, what: What) c_int {
     // Not blocking, in case that by now a FIFO has the name.
     const always: linux.O = .{ .CLOEXEC = true, .NOCTTY = true, .NONBLOCK = true };
     const kept = what.flags & (access_mask | @as(u32, @bitCast(kept_flags)));
     const flags = kept | @as(u32, @bitCast(always));
     const result = while (true) {
-        const attempt = linux.syscall3(.open, @intFromPtr(path.ptr), flags, 0);
+        const attempt = linux.syscall4(.openat, system.word(from), @intFromPtr(path.ptr), flags, 0);
         if (linux.errno(attempt) != .INTR) break attempt;
     };
     switch (linux.errno(result)) {

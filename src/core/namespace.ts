@@ -19,6 +19,7 @@ import {
   DENTRY_NAME_OFFSET_BYTES,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  DIRECTORY_END,
   INODE_DENTRY,
   INODE_ENTRY_COUNT,
   INODE_FLAG_LINKABLE,
@@ -180,7 +181,8 @@ export class Namespace {
     if (cookie < FIRST_COOKIE || cookie > Number.MAX_SAFE_INTEGER) {
       damaged(`directory ${parent} is to give its next entry the number ${cookie}`);
     }
-    this.inodes.set64(parent, INODE_NEXT_COOKIE, cookie + 1);
+    const isLastBeforeEnd = cookie + 1 === DIRECTORY_END;
+    this.inodes.set64(parent, INODE_NEXT_COOKIE, cookie + (isLastBeforeEnd ? 2 : 1));
     this.#set(slot, DENTRY_COOKIE, cookie % 2 ** 32);
     this.#set(slot, DENTRY_COOKIE + 1, Math.floor(cookie / 2 ** 32));
     this.hash.insert(slot);

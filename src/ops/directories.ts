@@ -1,10 +1,11 @@
 /**
- * READDIR and READDIRPLUS. An offset is where to go on: 0 the start, 1 behind ".", 2 behind "..", else the
- * cookie of the last entry; entries come from the newest to the oldest (see red_black_tree.ts).
+ * READDIR and READDIRPLUS. An offset is where to go on: 0 the start, 1 behind ".", 2 behind "..", else the cookie of the next
+ * entry, or DIRECTORY_END; entries come from the newest to the oldest (see red_black_tree.ts).
  */
 import { EIO, ENOENT, ENOSYS, ENOTDIR } from "../core/errno.ts";
 import {
   DENTRY_NAME_LENGTH,
+  DIRECTORY_END,
   INODE_NLINK,
   INODE_PARENT_INO,
   KERNEL_HOLDS_LISTING,
@@ -60,13 +61,15 @@ function list(x: Exchange, plus: boolean): number {
     if (!out.addDots(parent, 2, BEHIND_DOT_DOT)) return out.bytes;
   }
   const { tree } = fs.names;
-  let slot = offset > BEHIND_DOT_DOT ? tree.below(nodeid, offset) : tree.newest(nodeid);
-  let above = Infinity;
+  if (offset === DIRECTORY_END) return out.bytes;
+  // At the offset itself, or the next one below it: the entry that was there may have been removed.
+  let slot = offset > BEHIND_DOT_DOT ? tree.below(nodeid, offset + 1) : tree.newest(nodeid);
+  if (slot !== 0) fs.names.requireListed(slot, nodeid, Infinity);
   while (slot !== 0) {
-    fs.names.requireListed(slot, nodeid, above);
-    above = tree.cookie(slot);
-    if (!out.addDentry(slot, above)) break;
-    slot = tree.older(slot);
+    const next = tree.older(slot);
+    if (next !== 0) fs.names.requireListed(next, nodeid, tree.cookie(slot));
+    if (!out.addDentry(slot, next === 0 ? DIRECTORY_END : tree.cookie(next))) break;
+    slot = next;
   }
   return out.bytes;
 }
@@ -95,33 +98,34 @@ class Listing {
     return word;
   }
 
-  #head(word: number, ino: number, cookie: number, nameLength: number): void {
+  #head(word: number, ino: number, position: number, nameLength: number): void {
     const { replyWords, fs } = this.x;
     replyWords[word + DIRENT_INO] = ino;
     replyWords[word + DIRENT_INO + 1] = 0;
-    this.x.setReply64(word + DIRENT_OFF, cookie);
+    this.x.setReply64(word + DIRENT_OFF, position);
     replyWords[word + DIRENT_NAMELEN] = nameLength;
     replyWords[word + DIRENT_TYPE] = fs.inodes.mode(ino) >>> 12;
   }
 
   /** "." or "..": never looked up by the kernel, so without an entry (nodeid 0). */
-  addDots(ino: number, dots: number, cookie: number): boolean {
+  addDots(ino: number, dots: number, position: number): boolean {
     const word = this.#place(dots);
     if (word < 0) return false;
     if (this.plus) this.x.replyWords.fill(0, word - ENTRY_OUT_WORDS, word);
-    this.#head(word, ino, cookie, dots);
+    this.#head(word, ino, position, dots);
     this.x.reply.fill(DOT, word * 4 + DIRENT_HEAD_BYTES, word * 4 + DIRENT_HEAD_BYTES + dots);
     return true;
   }
 
-  addDentry(slot: number, cookie: number): boolean {
+  /** @param position where a listing goes on behind it */
+  addDentry(slot: number, position: number): boolean {
     const { names } = this.x.fs;
     const length = names.get(slot, DENTRY_NAME_LENGTH);
     const word = this.#place(length);
     if (word < 0) return false;
     const ino = names.ino(slot);
     if (this.plus) this.x.writeEntry(word - ENTRY_OUT_WORDS, ino);
-    this.#head(word, ino, cookie, length);
+    this.#head(word, ino, position, length);
     names.copyName(slot, this.x.reply, word * 4 + DIRENT_HEAD_BYTES);
     return true;
   }
