@@ -18,7 +18,7 @@ const Path = [*:0]const u8;
 
 /// A path that the kernel is about to follow, from `dirfd` on when it is relative.
 pub inline fn materialize(dirfd: c_int, path: ?Path) void {
-    if (descriptors.any()) look(dirfd, path);
+    if (descriptors.any() or placeholder.get() >= 0) look(dirfd, path);
 }
 
 noinline fn look(dirfd: c_int, path: ?Path) void {
