@@ -242,14 +242,15 @@ def commands():
         os.close(os.open(f"{top}/notified", os.O_CREAT | os.O_WRONLY))
         return len(got)
 
-    def leased(fd):
-        second = os.open(f"{top}/file", os.O_RDONLY)
+    def leased(_):
+        fd = new("leased")
+        second = os.open(f"{top}/leased", os.O_RDONLY)
         refused = attempt(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_WRLCK), attempt(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         os.close(second)
         granted = attempt(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_WRLCK), fcntl.fcntl(fd, fcntl.F_GETLEASE)
         got = []
         signal.signal(signal.SIGIO, lambda *_: got.append(1))
-        other = subprocess.run([sys.executable, "-c", "import os, sys\ntry: print(os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK))\nexcept OSError as e: print(e.errno)", f"{top}/file"], capture_output=True, text=True)
+        other = subprocess.run([sys.executable, "-c", "import os, sys\ntry: print(os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK))\nexcept OSError as e: print(e.errno)", f"{top}/leased"], capture_output=True, text=True)
         deadline = time.monotonic() + 10
         while not got and time.monotonic() < deadline:
             time.sleep(0.01)
