@@ -76,12 +76,9 @@ const through = [_]Through{
     .{ "pidfd_getfd", &.{ 0, 1 } },
     .{ "process_madvise", &.{0} },
     .{ "process_mrelease", &.{0} },
-    .{ "fsconfig", &.{ 0, 4 } },
     .{ "fsmount", &.{0} },
     .{ "fspick", &.{0} },
     .{ "open_tree", &.{0} },
-    .{ "move_mount", &.{ 0, 2 } },
-    .{ "mount_setattr", &.{0} },
     // Paths that start at a descriptor
     .{ "name_to_handle_at", &.{0} },
     .{ "open_by_handle_at", &.{0} },
@@ -313,8 +310,8 @@ fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: ?*anyopaque) call
     descriptors.materialize(epoll);
     const is_ours = descriptors.find(fd) != null;
     const is_refused = is_ours or mount_files.isFile(fd);
-    const is_open = linux.errno(linux.fcntl(epoll, linux.F.GETFD, 0)) == .SUCCESS;
-    if (is_refused and is_open and (event != null or operation == linux.EPOLL.CTL_DEL)) return next.fail(.PERM);
+    const is_open = is_refused and linux.errno(linux.fcntl(epoll, linux.F.GETFD, 0)) == .SUCCESS;
+    if (is_open and (event != null or operation == linux.EPOLL.CTL_DEL)) return next.fail(.PERM);
     if (is_ours) descriptors.materialize(fd);
     return next.call("epoll_ctl", *const fn (c_int, c_int, c_int, ?*anyopaque) callconv(.c) c_int)(epoll, operation, fd, event);
 }

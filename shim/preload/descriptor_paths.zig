@@ -10,6 +10,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const kept = @import("kept.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
@@ -23,7 +24,7 @@ pub inline fn materialize(dirfd: c_int, path: ?Path) void {
 
 noinline fn look(dirfd: c_int, path: ?Path) void {
     // No pointer: the kernel says EFAULT.
-    if (@intFromPtr(path) < 4096) return;
+    if (@intFromPtr(path) < 4096 or !gate.mayAct()) return;
     const text = std.mem.span(path.?);
     if (text.len > 0 and text[0] == '/') {
         if (isBelow(text, "proc") or isBelow(text, "dev")) follow(text, false);

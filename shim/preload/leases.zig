@@ -3,6 +3,7 @@
 
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const layout = @import("layout");
 const openers = @import("openers.zig");
 const region = @import("region.zig");
@@ -22,6 +23,7 @@ pub fn areRefused(fd: c_int, kind: usize) bool {
 /// From now on the kernel serves the file, or the directory and what has its name there. Whoever opens it at this moment sees the mark after having
 /// counted itself, or is counted by us: the handshake of ARCHITECTURE.
 pub fn mark(fd: c_int) ?*volatile layout.Inode {
+    if (!gate.mayAct()) return null;
     const inode = region.inodeFound(system.fstat(fd) orelse return null) orelse return null;
     _ = @atomicRmw(u32, &inode.kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
     descriptors.materializeInode(inode);

@@ -3,6 +3,7 @@
 
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const system = @import("system.zig");
 
 /// The largest structure that is looked at; descriptors stand in front.
@@ -11,7 +12,7 @@ pub const Words = [words_max]u32;
 
 /// The `length` bytes at `address`, which the kernel is about to read.
 pub fn in(address: usize, length: usize) void {
-    if (!descriptors.any() or address < 4096) return;
+    if (!descriptors.any() or address < 4096 or !gate.mayAct()) return;
     var words: Words = undefined;
     for (words[0..copy(address, length, &words)]) |word| descriptors.materialize(@bitCast(word));
 }

@@ -2,11 +2,13 @@
 
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
 pub fn isFile(fd: c_int) bool {
     if (descriptors.find(fd)) |o| return !o.isDirectory();
+    if (region.configuration() == null or !gate.mayAct()) return false;
     const found = system.fstat(fd) orelse return false;
     return found.mode & linux.S.IFMT == linux.S.IFREG and found.dev == (device() orelse return false);
 }

@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const gate = @import("gate.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 
@@ -113,7 +114,7 @@ pub fn yield() void {
 
 /// After a call that makes a descriptor has failed: whether it failed because of the placeholder, which is gone now, and is to be made again.
 pub inline fn wasInTheWay(failed: bool) bool {
-    return failed and next.errnoLocation().* == @intFromEnum(linux.E.MFILE) and close();
+    return failed and next.errnoLocation().* == @intFromEnum(linux.E.MFILE) and gate.mayAct() and close();
 }
 
 /// Makes room for one descriptor: the placeholder is opened again when it is needed.

@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0x8aacabf7;
-export const LAYOUT_HASH_HI = 0xbaf8879e;
+export const LAYOUT_HASH_LO = 0xc00476f1;
+export const LAYOUT_HASH_HI = 0x17eeef6d;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -13,6 +13,7 @@ export const CLIENT_TIME_SEEN_HI = 0x80000000;
 export const MAGIC_LO = 0x55465442;
 export const MAGIC_HI = 0x14553;
 export const ROOT_INO = 1;
+export const DIRECTORY_END = 2147483647;
 export const NAME_BYTES_MAX = 255;
 export const MAP_FANOUT = 1024;
 export const DIRECT_COUNT = 12;

@@ -2,9 +2,9 @@
  * Descriptors and paths that the library serves look to a program as those of the kernel's own file system: kernel_face.py prints
  * the same lines on tmpfs and under the library, and on the mount, but for what FUSE decides by itself (README, "Where it differs").
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describeFailure, mountBtfuse, run } from "../support/mounts.ts";
-import { canPreload, quietlyPreloaded } from "./support.ts";
+import { canPreload, preloaded, quietlyPreloaded, report } from "./support.ts";
 
 const program = ["/usr/bin/python3", `${new URL(".", import.meta.url).pathname}kernel_face.py`];
 
@@ -34,9 +34,9 @@ for (const [name, ownLines] of Object.entries(cases)) {
         const expected = await lines(oracle, name, {});
         assert(expected.length > 1, "the case says nothing");
         await using m = await mountBtfuse({ size: "64M", inodeCountMax: 8000 });
-        const settings = quietlyPreloaded(m);
-        const { BTFUSE_EAGER: _, ...lazy } = settings;
-        for (const [door, env] of Object.entries({ eager: settings, lazy, kernel: {} })) {
+        const { BTFUSE_EAGER: _, ...lazy } = quietlyPreloaded(m);
+        const doors = { eager: preloaded(m), lazy, kernel: {} };
+        for (const [door, env] of Object.entries<Record<string, string>>(doors)) {
           const directory = `${m.dir}/${door}`;
           Deno.mkdirSync(directory);
           const seen = await lines(directory, name, env);
@@ -59,5 +59,7 @@ async function lines(
   const command = [...program, directory, name];
   const result = await run(command, { env });
   assert(!result.timedOut && result.code === 0, describeFailure(command, result));
+  // The library has served descriptors, else nothing was tested.
+  if (env.BTFUSE_REPORT === "1") assertGreater(report(result.stderr).open?.fast ?? 0, 0);
   return result.stdout.trimEnd().split("\n");
 }
