@@ -154,6 +154,8 @@ fn whatOf(place: walk.Place, o: linux.O) reopen.What {
 fn whyNotWrite(v: *const region.View, place: walk.Place, o: linux.O) ?counters.Reason {
     const inode = &v.inodes[place.ino];
     if (store.why(v, inode)) |reason| return reason;
+    // What is appended would be the kernel's, after the descriptor had been made real: more requests than if it is so from the start.
+    if (o.APPEND and inode.kernel_uses & layout.kernel_uses_append != 0) return .appended;
     if (!permissions.mountIsWritable()) return .mount_flags;
     if (inode.lookup_count != 0) {
         // It may be running as a program (ETXTBSY).
@@ -236,7 +238,7 @@ fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) ?c_int {
         .kernel => |reason| reason,
     };
     left(dirfd, path, reason);
-    return null;
+    return if (reason == .other_path) null else if (descriptors.lost(dirfd)) |e| next.fail(e) else null;
 }
 
 fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
@@ -415,7 +417,7 @@ fn control(fd: c_int, command: c_int, argument: usize) ?c_int {
     }
     counters.kernel(.fcntl, .materialized);
     descriptors.materialize(fd);
-    return null;
+    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
 }
 
 fn setStatus(fd: c_int, flags: u32) bool {
