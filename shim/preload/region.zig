@@ -223,6 +223,8 @@ fn map() ?View {
     const address = linux.mmap(null, length, protection, flags, fd, 0);
     if (linux.errno(address) != .SUCCESS) return null;
     const base: [*]u8 = @ptrFromInt(address);
+    // Not what a core dump is about: gigabytes, with the files of other programs in them.
+    _ = linux.madvise(base, length, linux.MADV.DONTDUMP);
     return viewOf(base, length, object) orelse {
         _ = linux.syscall2(.munmap, address, length);
         return null;
