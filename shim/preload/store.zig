@@ -15,6 +15,7 @@ const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const limits = @import("limits.zig");
+const liveness = @import("liveness.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -253,32 +254,56 @@ inline fn lock(v: *const View, inode: *volatile Inode, ino: u32) ?Hold {
 
 const spins_max = 100;
 const yields_max = 200;
-/// About a second: the daemon takes a lock away sooner.
-const sleeps_max = 10_000;
 const sleep_nanoseconds = 50_000;
-const sleeps_until_look = 100;
+/// How often it is asked whether who has the lock still lives.
+const life_nanoseconds = 10_000_000;
+/// A client that has the lock for longer than one copy takes waits for a processor, or was stopped: its lock is taken from it.
+const patience_nanoseconds = 300_000_000;
+/// The daemon has it for the time of one change, a large one at most.
+const wait_nanoseconds = 800_000_000;
 
 noinline fn lockLater(v: *const View, word: *u64, own: u64) bool {
-    for (0..spins_max + yields_max + sleeps_max) |i| {
-        if (@atomicLoad(u64, word, .monotonic) == 0) {
-            if (@cmpxchgWeak(u64, word, 0, own, .acquire, .monotonic) == null) return true;
-        }
-        if (i < spins_max) {
-            std.atomic.spinLoopHint();
-        } else if (i < spins_max + yields_max) {
-            _ = linux.syscall0(.sched_yield);
-        } else {
-            system.nap(sleep_nanoseconds);
-            if (i % sleeps_until_look == 0) takeFromDead(v, word);
-        }
+    for (0..spins_max + yields_max) |i| {
+        if (take(word, 0, own)) return true;
+        if (i < spins_max) std.atomic.spinLoopHint() else _ = linux.syscall0(.sched_yield);
     }
-    return false;
+    const start = liveness.monotonicNanoseconds();
+    var next_look = start + life_nanoseconds;
+    var seen: u64 = 0;
+    var seen_since = start;
+    while (true) {
+        if (take(word, 0, own)) return true;
+        system.nap(sleep_nanoseconds);
+        const now = liveness.monotonicNanoseconds();
+        const found = @atomicLoad(u64, word, .monotonic);
+        if (found == 0) continue;
+        if (found != seen) {
+            seen = found;
+            seen_since = now;
+        }
+        if (holderOf(v, found)) |holder| {
+            if (now -% seen_since > patience_nanoseconds and steal(v, word, found, own)) return true;
+            if (now > next_look and clients.hasDied(v.client(holder)) and take(word, found, own)) return true;
+        } else if (now > next_look and liveness.daemonHasDied(v)) return false;
+        if (now > next_look) next_look = now + life_nanoseconds;
+        if (now - start > wait_nanoseconds) return false;
+    }
 }
 
-/// What it has left behind the end, `tail_dirty` tells.
-fn takeFromDead(v: *const View, word: *u64) void {
-    const found = @atomicLoad(u64, word, .monotonic);
+inline fn take(word: *u64, found: u64, own: u64) bool {
+    return @atomicLoad(u64, word, .monotonic) == found and @cmpxchgWeak(u64, word, found, own, .acquire, .monotonic) == null;
+}
+
+/// The client that has the lock; null: the daemon.
+fn holderOf(v: *const View, found: u64) ?u32 {
     const holder: u32 = @truncate(found);
-    if (holder == 0 or holder >= layout.client_count_max or holder >= @atomicLoad(u32, &v.super.client_high, .acquire)) return;
-    if (clients.hasDied(v.client(holder))) _ = @cmpxchgStrong(u64, word, found, 0, .monotonic, .monotonic);
+    return if (holder != 0 and holder < layout.client_count_max and holder < @atomicLoad(u32, &v.super.client_high, .acquire)) holder else null;
+}
+
+/// Takes the lock from a client that may still be alive, as the daemon does (src/core/client_guard.ts). That client notices after
+/// each copy that the lock is not its own any more, and begins anew. Until then it may store into blocks that the file had: the daemon,
+/// which is told first that this can be, gives them to no other file.
+fn steal(v: *const View, word: *u64, found: u64, own: u64) bool {
+    _ = @atomicRmw(u32, @volatileCast(&v.super.stolen_count), .Add, 1, .seq_cst);
+    return take(word, found, own);
 }

@@ -100,7 +100,7 @@ export class ClientGuard {
         this.releaseLockOf(holder, this.#lockedIno);
       } else native().bt_futex_wait(address, holder, LOCK_WAIT_MS);
     }
-    this.#superblock[SUPER_STOLEN_COUNT]++;
+    Atomics.add(this.#superblock, SUPER_STOLEN_COUNT, 1);
     Atomics.store(this.#inodes, at, EXTEND_DAEMON);
     Atomics.store(this.#inodes, at + 1, 0);
   }
