@@ -70,7 +70,7 @@ fn copyParts(o: Open, parts: []const Iovec, total: usize, offset: u64) ?usize {
 fn aside(fd: c_int, op: counters.Op, reason: counters.Reason) ?isize {
     counters.kernel(op, reason);
     descriptors.materialize(fd);
-    return null;
+    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
 }
 
 fn readOne(fd: c_int, buffer: [*]u8, count: usize, offset: ?i64) ?isize {

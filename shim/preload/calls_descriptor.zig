@@ -93,6 +93,12 @@ const through = [_]Through{
     .{ "posix_spawn_file_actions_addfchdir_np", &.{1} },
 };
 
+/// The others return a pointer, an errno or nothing.
+fn returnsMinusOne(comptime name: []const u8) bool {
+    inline for (.{ "fdopen", "backtrace_symbols_fd", "posix_spawn" }) |start| if (std.mem.startsWith(u8, name, start)) return false;
+    return true;
+}
+
 fn ThroughCall(comptime entry: Through) type {
     return struct {
         /// Every argument is a whole register, also those that the function does not have, and so is the result.
@@ -105,6 +111,7 @@ fn ThroughCall(comptime entry: Through) type {
                 if (descriptors.find(fd)) |o| {
                     counters.kernel(.descriptor, .materialized);
                     descriptors.materializeOpen(o);
+                    if (returnsMinusOne(entry[0])) if (descriptors.lost(fd)) |errno| return @bitCast(@as(isize, next.fail(errno)));
                 }
             }
             return next.call(entry[0], *const F)(a, b, c, d, e, f);
@@ -137,6 +144,7 @@ fn Mmap(comptime name: [:0]const u8) type {
                 counters.kernel(.map, .materialized);
                 if (isWritable(flags, o.flags)) mark(o.inode());
                 descriptors.materializeOpen(o);
+                if (descriptors.lost(fd)) |e| return @bitCast(@as(isize, next.fail(e)));
             } else if (fd >= 0) markReal(flags, fd);
             return next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);
         }
@@ -170,6 +178,7 @@ fn Lockf(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int, command: c_int, length: i64) callconv(.c) c_int {
             descriptors.materialize(fd);
+            if (descriptors.lost(fd)) |e| return next.fail(e);
             descriptors.stopForLocks(fd);
             return next.call(name, *const fn (c_int, c_int, i64) callconv(.c) c_int)(fd, command, length);
         }
@@ -262,7 +271,7 @@ fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
     }
     counters.kernel(.descriptor, .materialized);
     descriptors.materializeOpen(o);
-    return null;
+    return if (descriptors.lost(o.fd)) |e| next.fail(e) else null;
 }
 
 // Waiting for descriptors.

@@ -204,6 +204,7 @@ pub fn getdents64(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) isize {
             .busy => {
                 counters.kernel(.directory, .busy);
                 descriptors.materializeOpen(o);
+                if (descriptors.lost(fd)) |e| return next.fail(e);
                 break;
             },
         }

@@ -28,6 +28,7 @@ pub inline fn served(op: counters.Op, outcome: Outcome, dirfds: []const c_int) ?
         .kernel => |reason| {
             counters.kernel(op, reason);
             for (dirfds) |dirfd| descriptors.materialize(dirfd);
+            if (reason != .other_path) for (dirfds) |dirfd| if (descriptors.lost(dirfd)) |e| return next.fail(e);
             return null;
         },
     };

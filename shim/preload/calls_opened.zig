@@ -127,8 +127,8 @@ fn PosixFallocate(comptime name: [:0]const u8) type {
 /// Copies at most `copy_bytes_max`; a program that wants more asks again, see copy_file_range(2).
 fn copy_file_range(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: usize, flags: c_uint) callconv(.c) isize {
     if (copied(in, in_offset, out, out_offset, length, flags)) |result| return result;
-    descriptors.materialize(in);
-    descriptors.materialize(out);
+    for ([_]c_int{ in, out }) |fd| descriptors.materialize(fd);
+    for ([_]c_int{ in, out }) |fd| if (descriptors.lost(fd)) |e| return next.fail(e);
     const F = fn (c_int, ?*i64, c_int, ?*i64, usize, c_uint) callconv(.c) isize;
     return next.call("copy_file_range", *const F)(in, in_offset, out, out_offset, length, flags);
 }

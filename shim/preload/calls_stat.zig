@@ -75,8 +75,9 @@ const Use = union(enum) { result: c_int, errno: next.E, kernel: counters.Reason,
 /// The kernel has to know the directory the path starts from.
 noinline fn left(op: counters.Op, dirfd: c_int, reason: counters.Reason) ?c_int {
     counters.kernel(op, reason);
-    if (dirfd != at_fdcwd) descriptors.materialize(dirfd);
-    return null;
+    if (dirfd == at_fdcwd) return null;
+    descriptors.materialize(dirfd);
+    return if (reason == .other_path) null else if (descriptors.lost(dirfd)) |e| next.fail(e) else null;
 }
 
 /// The same for arguments that only the kernel is to judge; nobody has looked at the path yet.

@@ -86,7 +86,7 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
     const arguments: Arguments = .{ a, b, c, d, e, f };
     inline for (functions) |function| if (number == @intFromEnum(function[0])) return call(function, &arguments);
     kept.drop();
-    if (descriptors.any()) materialize(system_calls.ruleOf(number), &arguments);
+    if (descriptors.any()) if (materialize(system_calls.ruleOf(number), &arguments)) |errno| return next.fail(errno);
     switch (number) {
         @intFromEnum(SYS.ppoll) => calls_descriptor.materializePolled(@ptrFromInt(a), b),
         @intFromEnum(SYS.pselect6) => calls_descriptor.materializeSelected(
@@ -115,16 +115,19 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
 const landlock_rule_bytes = 12;
 
 /// The descriptors that the kernel is about to be given, and those that paths lead to.
-noinline fn materialize(rule: system_calls.Rule, arguments: *const Arguments) void {
+/// An errno where a descriptor cannot be made real any more.
+noinline fn materialize(rule: system_calls.Rule, arguments: *const Arguments) ?next.E {
     var dirfd: c_int = system.at_fdcwd;
     for (arguments, 0..) |argument, place| {
         const bit = @as(u8, 1) << @intCast(place);
         if (rule.descriptors & bit != 0) {
             dirfd = @bitCast(@as(u32, @truncate(argument)));
             descriptors.materialize(dirfd);
+            if (rule.paths == 0) if (descriptors.lost(dirfd)) |errno| return errno;
         }
         if (rule.paths & bit != 0) descriptor_paths.materialize(dirfd, @as(?[*:0]const u8, @ptrFromInt(argument)));
     }
+    return null;
 }
 
 fn pass(number: usize, a: *const Arguments) isize {

@@ -45,7 +45,7 @@ fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
 noinline fn aside(fd: c_int, reason: counters.Reason) ?isize {
     counters.kernel(.write, reason);
     descriptors.materialize(fd);
-    return null;
+    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
 }
 
 fn writeOne(fd: c_int, buffer: [*]const u8, count: usize, offset: ?i64) ?isize {

@@ -5,6 +5,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const kept = @import("kept.zig");
+const liveness = @import("liveness.zig");
 const private = @import("private.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -144,11 +145,11 @@ pub fn unregister() void {
     @atomicStore(u32, &memory.registration, unregistered, .release);
 }
 
-/// Whether the process that registered has ended: nobody has its pid. It may be another's by now, which only the daemon finds out.
+/// Whether the process that registered has ended.
 pub fn hasDied(record: *const layout.Client) bool {
     if (@atomicLoad(u32, &record.state, .acquire) == layout.client_free) return true;
     const pid = @atomicLoad(u32, &record.pid, .acquire);
-    return pid != 0 and linux.errno(linux.kill(@intCast(pid), @enumFromInt(0))) == .SRCH;
+    return pid != 0 and liveness.hasEnded(pid, @atomicLoad(u64, &record.registered_at, .acquire));
 }
 
 /// Whether a description is being opened right now.

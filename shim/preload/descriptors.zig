@@ -324,7 +324,7 @@ pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
         const source = find(from);
         if (source) |o| if (mustBeReal(to)) {
             materializeOpen(o);
-            if (find(from) != null) return -@as(c_int, @intFromEnum(linux.E.BADF));
+            if (find(from) != null) return -@as(c_int, @intFromEnum(lost(from) orelse .BADF));
             continue;
         };
         const target = find(to);
@@ -372,7 +372,11 @@ pub noinline fn materializeOpen(o: Open) void {
         no_number => full_table.openReal(o),
         else => |result| result,
     };
-    if (real < 0) return;
+    if (real < 0) {
+        const e: linux.E = @enumFromInt(-real);
+        if (e == .NOTCONN or e == .CONNABORTED) @atomicStore(bool, &is_disconnected, true, .monotonic);
+        return;
+    }
     defer if (real != o.fd) {
         _ = linux.syscall1(.close, system.word(real));
     };
@@ -388,6 +392,16 @@ pub noinline fn materializeOpen(o: Open) void {
 }
 
 const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
+
+/// The kernel has refused to open a file because nobody serves the mount any more.
+var is_disconnected: bool linksection(early.section) = false;
+
+/// What a call is answered on a descriptor that was to be made real and could not be, because the mount has no daemon any more: as on
+/// any file of a FUSE mount then. Null where the kernel is to answer.
+pub noinline fn lost(fd: c_int) ?linux.E {
+    const o = find(fd) orelse return null;
+    return if (region.ended(o.v) or @atomicLoad(bool, &is_disconnected, .monotonic)) .NOTCONN else null;
+}
 
 fn replace(o: Open, real: c_int) void {
     // Where no number was free it has the descriptor's own already.

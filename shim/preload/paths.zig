@@ -164,6 +164,7 @@ fn fchdir(fd: c_int) callconv(.c) c_int {
     workingDirectoryChanges();
     defer workingDirectoryChanges();
     descriptors.materialize(fd);
+    if (descriptors.lost(fd)) |e| return next.fail(e);
     counters.kernel(.chdir, .changes);
     return next.call("fchdir", *const fn (c_int) callconv(.c) c_int)(fd);
 }

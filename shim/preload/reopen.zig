@@ -8,6 +8,7 @@ const data = @import("data.zig");
 const deep_paths = @import("deep_paths.zig");
 const dentries = @import("dentries.zig");
 const gate = @import("gate.zig");
+const liveness = @import("liveness.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
@@ -91,8 +92,13 @@ fn hiddenPath(v: *const View, buffer: []u8, what: What) ?[:0]const u8 {
 
 /// The path by which the inode was opened, if it still leads there; built from its end.
 fn pathOf(v: *const View, buffer: *[path_bytes_max]u8, what: What) ?[:0]const u8 {
+    var watch: liveness.Watch = .{};
     for (0..rounds_max) |_| {
-        const seq = data.beginPatiently(&v.super.namespace_seq) orelse continue;
+        const seq = data.beginPatiently(&v.super.namespace_seq) orelse {
+            // A daemon that has died in the middle of a change never ends it.
+            if (watch.daemonIsGone(v)) return null;
+            continue;
+        };
         const start = build(v, buffer, what);
         if (!region.unchanged(&v.super.namespace_seq, seq)) continue;
         return if (start) |at| buffer[at .. buffer.len - 1 :0] else null;

@@ -8,6 +8,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const descriptors = @import("descriptors.zig");
+const liveness = @import("liveness.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
@@ -15,8 +16,6 @@ const system = @import("system.zig");
 const spins_max = 2000;
 /// Some 100 us, where nobody else wants the processor.
 const yields_max = 200;
-/// How often it is asked whether the daemon still lives.
-const check_nanoseconds = 100_000_000;
 
 /// An inode was read: its access time follows the rules of the mount. False when it was not noted.
 pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
@@ -58,8 +57,9 @@ pub fn request(v: *const region.View, message: anytype) ?i32 {
 /// Like `request`, but reports something that has happened already. The kernel cannot be told of these instead, so it waits until
 /// the ring has a free slot.
 fn insist(v: *const region.View, message: anytype) void {
+    var watch: liveness.Watch = .{};
     while (request(v, message) == null) {
-        if (isOver(v)) return;
+        if (watch.daemonIsGone(v)) return;
         system.nap(pause_nanoseconds);
     }
 }
@@ -148,21 +148,17 @@ fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
         }
     }
     @atomicStore(u32, &slot.waiting, processor | layout.client_sleeps, .seq_cst);
+    var watch: liveness.Watch = .{};
     while (true) {
         const state = @atomicLoad(u32, &slot.state, .seq_cst);
         if (state == layout.ring_done) return true;
         // Somebody has written over it, who should not have.
         if (state != layout.ring_ready) return false;
-        const limit: linux.timespec = .{ .sec = 0, .nsec = check_nanoseconds };
+        const limit: linux.timespec = .{ .sec = 0, .nsec = liveness.look_nanoseconds };
         const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.ring_ready, @intFromPtr(&limit));
-        // A signal that was handled, of which there may be very many, says nothing about the daemon.
-        if (linux.errno(result) == .TIMEDOUT and isOver(v)) return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
+        // A handled signal ends the wait, too. There may be very many of them, so that it is the clock that tells when to look.
+        if (linux.errno(result) != .SUCCESS and watch.daemonIsGone(v)) return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
     }
-}
-
-/// The mount has ended, or the daemon has died without a word.
-fn isOver(v: *const region.View) bool {
-    return region.ended(v) or linux.errno(linux.kill(@intCast(v.super.owner_pid), @enumFromInt(0))) == .SRCH;
 }
 
 extern "c" fn sched_getcpu() c_int;
