@@ -16,6 +16,8 @@ const symbols = {
   bt_region_reserve: { parameters: ["i32", "u64", "u64"], result: "i32" },
   /** int bt_region_punch(int fd, uint64_t offset, uint64_t bytes) */
   bt_region_punch: { parameters: ["i32", "u64", "u64"], result: "i32" },
+  /** int bt_region_is_alone(int fd): 1 when no other process has the object open or mapped, else 0 */
+  bt_region_is_alone: { parameters: ["i32"], result: "i32" },
   /** int bt_region_stat(int fd, double out[2]): size and memory taken, in bytes */
   bt_region_stat: { parameters: ["i32", "buffer"], result: "i32" },
   /** double bt_region_data_bytes(int fd, uint64_t from, uint64_t to): bytes that take memory */
@@ -40,6 +42,8 @@ const symbols = {
   bt_processor: { parameters: [], result: "u32" },
   /** void bt_leave_processor(void): the thread goes on on another one, if it may */
   bt_leave_processor: { parameters: [], result: "void" },
+  /** int bt_process_is_gone(uint32_t pid): 1 when there is no process with the pid, not even a zombie */
+  bt_process_is_gone: { parameters: ["u32"], result: "i32" },
   /** void bt_clock(uint32_t clock[3]) */
   bt_clock: { parameters: ["buffer"], result: "void" },
   /** int bt_fuse_receive(int fd, void *request, uint32_t capacity, uint32_t clock[3]): bytes */

@@ -358,6 +358,9 @@ pub const Client = extern struct {
     reserved: [11]u32,
     /// By thread, roughly: the inode whose `extend_lock` it has or wants, 0 = none. By it the daemon finds what a dead client has locked.
     storing_ino: [client_thread_max]u32,
+    /// By thread, roughly: not 0 while it copies bytes out of blocks, or follows a block map. No block loses its memory meanwhile: it may
+    /// have been freed since the thread found its number.
+    reading: [client_thread_max]u32,
 };
 
 pub const description_free = 0;

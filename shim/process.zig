@@ -69,6 +69,12 @@ export fn bt_exec(
     return result(linux.execve(path, argv, envp));
 }
 
+/// Whether there is no process with this pid, not even one that has ended and was not waited for: 1 or 0.
+export fn bt_process_is_gone(pid: u32) i32 {
+    const signed = std.math.cast(i32, pid) orelse return 0;
+    return @intFromBool(signed > 0 and linux.errno(linux.kill(signed, @enumFromInt(0))) == .SRCH);
+}
+
 /// Whether the program file gives capabilities(7) to who runs it: 1 or 0.
 export fn bt_has_capabilities(path: [*:0]const u8) i32 {
     var none: [1]u8 = undefined;

@@ -71,6 +71,20 @@ export fn bt_region_punch(fd: i32, offset: u64, bytes: u64) i32 {
     return result(linux.fallocate(fd, keep_size_and_punch, @intCast(offset), @intCast(bytes)));
 }
 
+/// Whether no other process has the object open, as each has that maps it: 1 or 0. The kernel gives a write lease (fcntl(2)) only to a
+/// file's single user; it is given back at once.
+export fn bt_region_is_alone(fd: i32) i32 {
+    const f_setsig = 10;
+    const f_setlease = 1024;
+    const f_wrlck = 1;
+    const f_unlck = 2;
+    // Who opens the object in between waits until the lease has gone, and we are sent a signal, which is to do nothing.
+    _ = linux.fcntl(fd, f_setsig, @intFromEnum(linux.SIG.URG));
+    if (linux.errno(linux.fcntl(fd, f_setlease, f_wrlck)) != .SUCCESS) return 0;
+    _ = linux.fcntl(fd, f_setlease, f_unlck);
+    return 1;
+}
+
 /// out[0] = size, out[1] = memory taken, both in bytes.
 export fn bt_region_stat(fd: i32, out: [*]f64) i32 {
     var stat: linux.Statx = undefined;

@@ -2,6 +2,7 @@
 import { selfCommand } from "../../ffi/build_kind.ts";
 import type { MountRequest } from "../daemon/daemon.ts";
 import { createLog, removeLog } from "../daemon/log.ts";
+import { memoryLimit } from "../daemon/memory_room.ts";
 import { currentUid, isMountName } from "../daemon/shared_objects.ts";
 import { INODE_COUNT_LIMIT, SIZE_BYTES_LIMIT } from "../region/region.ts";
 import { type Arguments, parseCommandLine, UsageError } from "./arguments.ts";
@@ -14,8 +15,8 @@ export const help = `usage: btfuse mount [OPTIONS] DIR
 Mounts an empty in-memory file system on DIR and returns once it answers. It serves until
 'btfuse umount DIR'; then all files in it are gone.
 
-  --size SIZE       room for file data: bytes, 512M, 1.5G or 50% of memory (default: 50%);
-                    memory is taken when files are written
+  --size SIZE       room for file data: bytes, 512M, 1.5G or 50% of memory (default: 50%; of what the
+                    control group may use, where that is less); memory is taken when files are written
   --inodes COUNT    how many files and directories there can be (default: one for each 8 KiB of memory)
   --name NAME       name in 'btfuse status' (default: made from DIR)
   --cache MODE      auto: the kernel keeps what it has read (default)
@@ -109,7 +110,7 @@ function ownOptions(parsed: Arguments): OwnOptions {
 }
 
 function sizeOf(text: string): number {
-  const sizeBytes = Math.ceil(parseSize(text, Deno.systemMemoryInfo().total) / 4096) * 4096;
+  const sizeBytes = Math.ceil(parseSize(text, memoryBytes()) / 4096) * 4096;
   if (sizeBytes < sizeBytesMin) throw new UsageError(`size '${text}' is below the smallest, 1M`);
   if (sizeBytes > SIZE_BYTES_LIMIT) {
     throw new UsageError(`size '${text}' is above the largest, ${formatBytes(SIZE_BYTES_LIMIT)}`);
@@ -119,7 +120,12 @@ function sizeOf(text: string): number {
 
 /** As tmpfs(5): half the number of pages of memory, whatever the size. */
 function defaultInodeCount(): number {
-  return Math.min(INODE_COUNT_LIMIT, Math.floor(Deno.systemMemoryInfo().total / 8192));
+  return Math.min(INODE_COUNT_LIMIT, Math.floor(memoryBytes() / 8192));
+}
+
+/** The machine's, or what this process's control group may use of it. */
+function memoryBytes(): number {
+  return Math.min(Deno.systemMemoryInfo().total, memoryLimit());
 }
 
 function inodeCountOf(text: string): number {

@@ -13,6 +13,7 @@ import type { Region } from "../region/region.ts";
 import {
   CLIENT_LIVE,
   CLIENT_PAGES,
+  CLIENT_READING,
   CLIENT_STATE,
   CLIENT_STORING_INO,
   CLIENT_THREAD_MAX,
@@ -133,6 +134,26 @@ export class ClientGuard {
       // More than a hundred stopped clients in the middle of their stores: not waited for.
     }
     this.blocks.releaseRun(first, count);
+  }
+
+  /**
+   * Whether a client may be reading blocks right now, perhaps such as were freed since it found them. It is to find memory there,
+   * because where /dev/shm has none left, touching a page without any is a signal that ends the program (SIGBUS).
+   */
+  get isReading(): boolean {
+    const high = Math.min(
+      Atomics.load(this.#superblock, SUPER_CLIENT_HIGH),
+      this.#clients.length / CLIENT_AREA_WORDS,
+    );
+    for (let client = 1; client < high; client++) {
+      const base = client * CLIENT_AREA_WORDS;
+      if (this.#clients[base + CLIENT_STATE] !== CLIENT_LIVE) continue;
+      const from = base + CLIENT_READING;
+      for (let at = from; at < from + CLIENT_THREAD_MAX; at++) {
+        if (this.#clients[at] !== 0) return true;
+      }
+    }
+    return false;
   }
 
   /** Whether no block waits; may be asked without the lock. */

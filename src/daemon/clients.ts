@@ -14,6 +14,7 @@ import {
   CLIENT_LIVE,
   CLIENT_PAGES,
   CLIENT_PID,
+  CLIENT_READING,
   CLIENT_REGISTERED_AT,
   CLIENT_STATE,
   CLIENT_STORING_INO,
@@ -43,12 +44,21 @@ import {
   SUPER_CLIENT_HIGH,
   SUPER_ORPHAN_COUNT,
 } from "../region/layout.gen.ts";
+import { native } from "../../ffi/native.ts";
 import { hasEnded } from "./process_table.ts";
 
 const PAGE_WORDS = PAGE_BYTES / 4;
 const TICK_NANOSECONDS = 1e7;
 /** Looks after which a record or slot that is claimed, but does not say by which process, belongs to nobody. */
 const CLAIMED_LOOKS_MAX = 4;
+/** For `closeFilesOfEnded`: when asked how much is free, which may be all the time, and when a request fails. */
+export const STATFS_LOOK_MS = 250;
+export const NO_ROOM_LOOK_MS = 20;
+
+/** The pid comes before the time (0): a moment later there are both. */
+function ticksOf(registeredAt: number): number {
+  return registeredAt === 0 ? Infinity : registeredAt / TICK_NANOSECONDS;
+}
 
 export class Clients {
   readonly #words: Uint32Array;
@@ -60,6 +70,7 @@ export class Clients {
   readonly #claimedLooks = new Uint8Array(RING_SLOT_COUNT);
   /** A client died while it opened a file: an inode's `open_count` may be too high for ever. */
   #mayLeak = false;
+  #lastThoroughLook = 0;
   #orphanCountSeen = 0;
 
   constructor(private readonly fs: FileSystem) {
@@ -76,7 +87,7 @@ export class Clients {
     return this.#mayLookAt(client) && this.#get(client, CLIENT_STATE) === CLIENT_LIVE;
   }
 
-  /** Frees what clients held that have died. Called between requests. */
+  /** Frees what clients held that have died, and their records. For the ring worker, between requests. */
   freeDead(): void {
     let freed = 0;
     for (let client = 1; client < this.#end(); client++) {
@@ -88,6 +99,52 @@ export class Clients {
     const orphanCount = this.fs.region.superblock[SUPER_ORPHAN_COUNT];
     if (freed > 0 || (this.#mayLeak && orphanCount !== this.#orphanCountSeen)) this.#freeOrphans();
     this.#orphanCountSeen = orphanCount;
+  }
+
+  /**
+   * Closes the files of clients that have ended, without waiting for `freeDead`: a program's space is free once it has ended, and
+   * nobody is to be told otherwise. Their records are left to `freeDead`, so that both workers may call this, between requests.
+   * @param lookMs how often /proc of every client may be read, at most
+   * @returns whether there were any
+   */
+  closeFilesOfEnded(lookMs: number): boolean {
+    const end = this.#end();
+    if (end <= 1) return false;
+    // Cheap, and enough for what its parent has waited for. The thorough way also finds zombies.
+    const now = performance.now();
+    const isThorough = now >= this.#lastThoroughLook + lookMs;
+    if (isThorough) this.#lastThoroughLook = now;
+    let found = false;
+    for (let client = 1; client < end; client++) {
+      if (!this.#mayLookAt(client) || this.#get(client, CLIENT_STATE) === CLIENT_FREE) continue;
+      const [pid, registeredAt] = [this.#get(client, CLIENT_PID), this.#registeredAt(client)];
+      if (pid === 0) continue;
+      const isGone = native().bt_process_is_gone(pid) === 1 ||
+        (isThorough && hasEnded(pid, ticksOf(registeredAt)));
+      if (isGone && this.#closeFiles(client, { pid, registeredAt })) found = true;
+    }
+    if (found && this.#mayLeak) this.#freeOrphans();
+    return found;
+  }
+
+  /** @param identity whose record it must still be. @returns whether there were files */
+  #closeFiles(client: number, identity: { pid: number; registeredAt: number }): boolean {
+    const pages = this.#descriptionPages(client);
+    let found = false;
+    this.fs.lock.acquire();
+    try {
+      // The other worker may have freed the record meanwhile, and another process may have it.
+      const isSame = this.#get(client, CLIENT_PID) === identity.pid &&
+        this.#registeredAt(client) === identity.registeredAt;
+      if (!isSame) return false;
+      for (let i = 0; i < pages * DESCRIPTIONS_PER_PAGE; i++) {
+        if (this.#freeDescription(client, i)) found = true;
+      }
+      this.#freeLocks(client);
+    } finally {
+      this.fs.lock.release();
+    }
+    return found;
   }
 
   /** One more than the highest number in use. */
@@ -121,28 +178,31 @@ export class Clients {
     // Freed records have no pid, so it is that of who claimed it.
     if (pid === 0) return ++this.#registeringLooks[client] > CLAIMED_LOOKS_MAX;
     this.#registeringLooks[client] = 0;
-    const registeredAt = this.#get(client, CLIENT_REGISTERED_AT) +
+    return hasEnded(pid, ticksOf(this.#registeredAt(client)));
+  }
+
+  /** CLOCK_BOOTTIME in nanoseconds. */
+  #registeredAt(client: number): number {
+    return this.#get(client, CLIENT_REGISTERED_AT) +
       this.#get(client, CLIENT_REGISTERED_AT + 1) * 2 ** 32;
-    // The pid comes before the time: a moment later there are both.
-    const sinceTicks = registeredAt === 0 ? Infinity : registeredAt / TICK_NANOSECONDS;
-    return hasEnded(pid, sinceTicks);
   }
 
   #free(client: number): void {
     const pages = this.#descriptionPages(client);
+    this.#freeSlots(client);
+    this.#registeringLooks[client] = 0;
+    // The lock also keeps the other worker from looking at a record that changes hands.
     this.fs.lock.acquire();
     try {
       for (let i = 0; i < pages * DESCRIPTIONS_PER_PAGE; i++) this.#freeDescription(client, i);
+      this.#freeLocks(client);
+      for (const field of [CLIENT_PID, CLIENT_REGISTERED_AT, CLIENT_REGISTERED_AT + 1]) {
+        this.#set(client, field, 0);
+      }
+      this.#set(client, CLIENT_STATE, CLIENT_FREE);
     } finally {
       this.fs.lock.release();
     }
-    this.#freeLocks(client);
-    this.#freeSlots(client);
-    this.#registeringLooks[client] = 0;
-    for (const field of [CLIENT_PID, CLIENT_REGISTERED_AT, CLIENT_REGISTERED_AT + 1]) {
-      this.#set(client, field, 0);
-    }
-    this.#set(client, CLIENT_STATE, CLIENT_FREE);
   }
 
   /** It may have died while it wrote. */
@@ -153,6 +213,7 @@ export class Clients {
       if (this.fs.inodes.exists(ino)) this.fs.guard.releaseLockOf(client, ino);
       this.#set(client, CLIENT_STORING_INO + i, 0);
     }
+    for (let i = 0; i < CLIENT_THREAD_MAX; i++) this.#set(client, CLIENT_READING + i, 0);
   }
 
   /** Pages of descriptions that a client has; none when there is no memory to look. */
@@ -166,15 +227,17 @@ export class Clients {
     return (client * CLIENT_PAGES + 1) * PAGE_WORDS + index * DESCRIPTION_WORDS;
   }
 
-  #freeDescription(client: number, index: number): void {
+  /** @returns whether it was in use */
+  #freeDescription(client: number, index: number): boolean {
     const at = this.#descriptionAt(client, index);
     const state = this.#words[at + DESCRIPTION_STATE];
-    if (state === DESCRIPTION_FREE) return;
+    if (state === DESCRIPTION_FREE) return false;
     if (state !== DESCRIPTION_OPEN) this.#mayLeak = true;
     else {
       this.#closeInode(this.#words[at + DESCRIPTION_INO], this.#words[at + DESCRIPTION_GENERATION]);
     }
     this.#words.fill(0, at, at + DESCRIPTION_WORDS);
+    return true;
   }
 
   #closeInode(ino: number, generation: number): void {

@@ -41,6 +41,7 @@ const busyGraceMs = 2000;
 export async function runDaemon(request: MountRequest): Promise<number> {
   const signals = listenForSignals();
   const { mountPoint, name } = request;
+  protectFromMemoryShortage();
   let ring: Ring | undefined;
   const region = Region.create({
     name: objectName({ uid: currentUid(), name }),
@@ -74,6 +75,18 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   } finally {
     await ring?.end();
     region.unlink();
+  }
+}
+
+/**
+ * When memory runs out, the kernel ends the process that uses most of it, which may well be the one that holds all files. As root
+ * the daemon asks to be left out, so that it is a program that ends.
+ */
+function protectFromMemoryShortage(): void {
+  try {
+    Deno.writeTextFileSync("/proc/self/oom_score_adj", "-1000", { create: false });
+  } catch {
+    // Needs CAP_SYS_RESOURCE, which ordinary users and many containers do not have.
   }
 }
 

@@ -18,8 +18,9 @@ import {
 } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
-import { Clients } from "./clients.ts";
+import { Clients, NO_ROOM_LOOK_MS, STATFS_LOOK_MS } from "./clients.ts";
 import { say } from "./log.ts";
+import { MemoryRoom } from "./memory_room.ts";
 import { beWorker, type WorkerStart, type WorkerStopped } from "./worker.ts";
 
 /** Segments of one reply: 1 MiB of single blocks, and a few more. */
@@ -31,6 +32,8 @@ const OVERTAKING_MAX = 64;
 class KernelWorker {
   readonly #fs: FileSystem;
   readonly #exchange: Exchange;
+  /** It tells the core which clients have died. */
+  readonly #clients: Clients;
   readonly #blocksAddress: number;
   /** For requests served while another one waits for room. */
   #waiting: Exchange | undefined;
@@ -39,10 +42,11 @@ class KernelWorker {
 
   constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
+    const room = new MemoryRoom();
+    region.mayTake = (bytes) => room.mayTake(bytes);
     this.#fs = FileSystem.open(region);
     this.#fs.inodes.useClock(CLOCK_KERNEL);
-    // It tells the core which clients have died.
-    new Clients(this.#fs);
+    this.#clients = new Clients(this.#fs);
     this.#exchange = new Exchange(this.#fs, start.cache);
     this.#sendingAddress = region.address + BigInt(SUPER_SENDING_INO * 4);
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
@@ -93,22 +97,24 @@ class KernelWorker {
 
   /**
    * Space of removed files comes back with the kernel's FORGETs, which it lets other requests overtake. A
-   * program that removes a file and writes another, or asks how much is free, must not notice.
+   * program that removes a file and writes another, or asks how much is free, must not notice. Nor must it notice that a program
+   * which has ended without closing its files is found out about only now and then.
    */
   #serveWithRoom(): number {
     const x = this.#exchange;
     const asksForRoom = x.requestWords[IN_OPCODE] === Opcode.STATFS;
-    if (asksForRoom) this.#makeRoom();
+    if (asksForRoom) this.#makeRoom(STATFS_LOOK_MS);
     const replyBytes = this.#serve(x);
     const isFull = replyBytes > 0 && x.replyWords[OUT_ERROR] === -ENOSPC >>> 0;
-    return isFull && this.#makeRoom() ? this.#serve(x) : replyBytes;
+    return isFull && this.#makeRoom(NO_ROOM_LOOK_MS) ? this.#serve(x) : replyBytes;
   }
 
   /** @returns whether there may be more now */
-  #makeRoom(): boolean {
+  #makeRoom(lookMs: number): boolean {
+    const hasClosed = this.#clients.closeFilesOfEnded(lookMs);
     const waited = !this.#fs.guard.limboIsEmpty;
     this.#fs.drainLimbo();
-    return this.#serveForgets() || waited;
+    return this.#serveForgets() || waited || hasClosed;
   }
 
   /** Serves what waits up to and including some FORGETs. @returns whether there was one */

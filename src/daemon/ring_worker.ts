@@ -6,7 +6,7 @@
  * client sets its bit and then looks at `ring_sleeping`, whether to ring the bell (`write_index`): one of both sees the other.
  */
 import { FileSystem } from "../core/file_system.ts";
-import { EINVAL, ENOENT } from "../core/errno.ts";
+import { EINVAL, ENOENT, ENOSPC } from "../core/errno.ts";
 import { CLOCK_RING } from "../core/inode_table.ts";
 import { RingRequest } from "../ops/ring_request.ts";
 import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
@@ -29,8 +29,9 @@ import {
 } from "../region/layout.gen.ts";
 import { Region } from "../region/region.ts";
 import { native } from "../../ffi/native.ts";
-import { Clients } from "./clients.ts";
+import { Clients, NO_ROOM_LOOK_MS } from "./clients.ts";
 import { say } from "./log.ts";
+import { MemoryRoom } from "./memory_room.ts";
 import { beWorker, type WorkerStart } from "./worker.ts";
 
 /** How long it looks for a next request: a program that makes several finds the worker awake. Waking it takes as long. */
@@ -68,6 +69,8 @@ class RingWorker {
 
   constructor(private readonly start: WorkerStart) {
     const region = Region.at(start.regionAddress, start.regionBytes, start.regionFd);
+    const room = new MemoryRoom();
+    region.mayTake = (bytes) => room.mayTake(bytes);
     this.#fs = FileSystem.open(region);
     this.#fs.inodes.useClock(CLOCK_RING);
     this.#request = new RingRequest(this.#fs);
@@ -169,7 +172,7 @@ class RingWorker {
     const state = slot * RING_WORDS + RING_STATE;
     // A bit without a request: somebody's mistake, or what a program left that was killed.
     if (Atomics.load(this.#ring, state) !== RING_READY) return false;
-    const result = this.#serve(slot);
+    const result = this.#serveWithRoom(slot);
     this.#sendNotices();
     this.#request.answer(slot, result);
     Atomics.store(this.#ring, state, RING_DONE);
@@ -205,6 +208,25 @@ class RingWorker {
   #noteProcessor(): void {
     this.#processor = native().bt_processor() << 1;
     Atomics.store(this.#superblock, SUPER_RING_PROCESSOR, this.#processor);
+  }
+
+  /** As the kernel worker does: out of room, it looks whether some has just become free, and tries once more. */
+  #serveWithRoom(slot: number): number {
+    const result = this.#serve(slot);
+    if (result !== -ENOSPC || !this.#makeRoom()) return result;
+    this.#sendNotices();
+    return this.#serve(slot);
+  }
+
+  /** @returns whether there may be more now */
+  #makeRoom(): boolean {
+    const hasClosed = this.#clients.closeFilesOfEnded(NO_ROOM_LOOK_MS);
+    const waited = !this.#fs.guard.limboIsEmpty;
+    this.#fs.drainLimbo();
+    // The kernel gives back files that were removed by requests of its own (FORGET), which the kernel worker is to take first.
+    const isGivingBack = native().bt_fuse_waiting(this.start.fuseFd) === 1;
+    if (isGivingBack) Atomics.wait(this.#nap, 0, 0, 10 * NAP_MS);
+    return hasClosed || waited || isGivingBack;
   }
 
   /** Serves one request under the core lock; a defect costs that request an EIO. */

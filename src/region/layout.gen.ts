@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xc00476f1;
-export const LAYOUT_HASH_HI = 0x17eeef6d;
+export const LAYOUT_HASH_LO = 0xa64e52e9;
+export const LAYOUT_HASH_HI = 0xe8787d26;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -198,12 +198,13 @@ export const EXTENSION_NEXT = 1;
 export const EXTENSION_BYTES_OFFSET_BYTES = 8;
 export const EXTENSION_BYTES_BYTES = 120;
 
-export const CLIENT_WORDS = 144;
+export const CLIENT_WORDS = 272;
 export const CLIENT_STATE = 0;
 export const CLIENT_PID = 1;
 export const CLIENT_REGISTERED_AT = 2;
 export const CLIENT_DESCRIPTION_HELD = 4;
 export const CLIENT_STORING_INO = 16;
+export const CLIENT_READING = 144;
 
 export const DESCRIPTION_WORDS = 16;
 export const DESCRIPTION_STATE = 0;

@@ -154,6 +154,8 @@ export class Region implements Disposable {
   readonly bytes: number;
   readonly fd: number;
   readonly name: string;
+  /** Whether so much more memory may be taken; the daemon knows limits that the system would enforce by ending it. */
+  mayTake: (bytes: number) => boolean = () => true;
   #wordWindows: Uint32Array[] = [];
   #byteWindows: Uint8Array[] = [];
   #release: () => void;
@@ -309,8 +311,8 @@ export class Region implements Disposable {
    * instead of answering. @returns false when there is none
    */
   reserve(offsetBytes: number, lengthBytes: number): boolean {
-    return this.fd < 0 ||
-      native().bt_region_reserve(this.fd, BigInt(offsetBytes), BigInt(lengthBytes)) === 0;
+    return this.fd < 0 || (this.mayTake(lengthBytes) &&
+      native().bt_region_reserve(this.fd, BigInt(offsetBytes), BigInt(lengthBytes)) === 0);
   }
 
   /** Gives the pages back to the system; they read as zeros afterwards. */
@@ -323,6 +325,11 @@ export class Region implements Disposable {
       native().bt_region_punch(this.fd, BigInt(offsetBytes), BigInt(lengthBytes)),
       "punch shared memory",
     );
+  }
+
+  /** Whether no other process has the object open or mapped. */
+  isAlone(): boolean {
+    return this.fd < 0 || native().bt_region_is_alone(this.fd) === 1;
   }
 
   /** Bytes of memory that the object really takes (st_blocks). */
