@@ -29,6 +29,11 @@ pub fn number() u32 {
     return memory.client;
 }
 
+/// The word of this thread in one of the record's arrays; another thread's, too, where there are very many.
+pub inline fn threadSlot(slots: *[layout.client_thread_max]u32) *u32 {
+    return &slots[(system.threadWord() *% 0x9e37_79b1 >> 16) % layout.client_thread_max];
+}
+
 /// Our client record, made on first use; 0 when there can be none now.
 pub inline fn get(v: *const View) u32 {
     return if (@atomicLoad(u32, &memory.registration, .acquire) == registered) memory.client else register(v);
@@ -86,6 +91,7 @@ fn claim(v: *const View) u32 {
         if (@cmpxchgStrong(u32, &record.state, layout.client_free, layout.client_registering, .acquire, .monotonic) == null) break @intCast(candidate);
     } else return 0;
     const record = v.client(claimed);
+    for (&record.reading) |*slot| @atomicStore(u32, slot, 0, .monotonic);
     // In this order: with a pid and no time it is not taken for a dead one's.
     @atomicStore(u32, &record.pid, @intCast(linux.getpid()), .release);
     @atomicStore(u64, &record.registered_at, bootNanoseconds(), .release);

@@ -7,6 +7,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -37,15 +38,35 @@ pub fn read(v: *const View, ino: u32, offset: u64, out: [*]u8, length: usize) ?u
 }
 
 fn readPiece(v: *const View, inode: *volatile layout.Inode, offset: u64, out: [*]u8, length: usize) ?usize {
+    const reading = Reading.begin(v);
+    defer reading.end();
     for (0..region.rounds_max) |_| {
         const seq = beginPatiently(&inode.map_seq) orelse continue;
         const size = sizeOf(inode);
         const bytes: usize = if (offset < size) @min(length, size - offset) else 0;
-        const copied = copyOut(v, inode, offset, out[0..bytes]);
+        const copied = copyOut(v, inode, seq, offset, out[0..bytes]);
         if (copied and region.unchanged(&inode.map_seq, seq)) return bytes;
     }
     return null;
 }
+
+/// Says to the daemon that this thread reads blocks (layout.Client.reading).
+const Reading = struct {
+    slot: *u32,
+    before: u32,
+
+    inline fn begin(v: *const View) Reading {
+        const slot = clients.threadSlot(&v.client(clients.number()).reading);
+        // An outer function of this thread may be reading, too.
+        const before = @atomicLoad(u32, slot, .monotonic);
+        @atomicStore(u32, slot, 1, .release);
+        return .{ .slot = slot, .before = before };
+    }
+
+    inline fn end(reading: Reading) void {
+        @atomicStore(u32, reading.slot, reading.before, .release);
+    }
+};
 
 /// As region.begin, but leaves the processor to the daemon when that takes long in the middle of a change.
 pub inline fn beginPatiently(word: *const volatile u32) ?u32 {
@@ -59,12 +80,12 @@ pub inline fn sizeOf(inode: *volatile layout.Inode) u64 {
 }
 
 /// False: what was met cannot be, so it was changing.
-fn copyOut(v: *const View, inode: *volatile layout.Inode, offset: u64, out: []u8) bool {
+fn copyOut(v: *const View, inode: *volatile layout.Inode, seq: u32, offset: u64, out: []u8) bool {
     var index = offset / block_bytes;
     var skip: usize = @intCast(offset % block_bytes);
     var done: usize = 0;
     while (done < out.len) {
-        const entries = locate(v, inode, index) orelse return false;
+        const entries = locate(v, inode, index, seq) orelse return false;
         const wanted = std.math.divCeil(usize, skip + out.len - done, block_bytes) catch unreachable;
         var i: usize = 0;
         const count: usize = @intCast(@min(entries.room, wanted));
@@ -75,6 +96,8 @@ fn copyOut(v: *const View, inode: *volatile layout.Inode, offset: u64, out: []u8
                 @memset(out[done..][0..bytes], 0);
             } else {
                 if (@as(usize, run.block) + run.length > v.block_count) return false;
+                // What has been a number of the file's a moment ago has memory, and keeps it as long as we read.
+                if (!region.unchanged(&inode.map_seq, seq)) return false;
                 @memcpy(out[done..][0..bytes], v.block(run.block) + skip);
             }
             done += bytes;
@@ -94,8 +117,8 @@ inline fn cover(height: u32) u64 {
     return @as(u64, 1) << @intCast(10 * height);
 }
 
-/// Null: impossible numbers.
-pub fn locate(v: *const View, inode: *volatile layout.Inode, index: u64) ?Entries {
+/// Null: impossible numbers, or such as were perhaps not the file's any more. Who holds the inode's lock needs no `seq`.
+pub fn locate(v: *const View, inode: *volatile layout.Inode, index: u64, seq: ?u32) ?Entries {
     if (index < layout.direct_count) {
         return .{ .words = @ptrCast(&inode.direct[@intCast(index)]), .room = layout.direct_count - index };
     }
@@ -106,6 +129,7 @@ pub fn locate(v: *const View, inode: *volatile layout.Inode, index: u64) ?Entrie
     var level = height - 1;
     while (true) : (level -= 1) {
         if (node == 0 or node >= v.block_count) return null;
+        if (seq) |value| if (!region.unchanged(&inode.map_seq, value)) return null;
         const words: [*]const volatile u32 = @ptrCast(@alignCast(v.block(node)));
         const place = (index / cover(level)) % layout.map_fanout;
         if (level == 0) return .{ .words = words + place, .room = layout.map_fanout - place };
@@ -137,21 +161,23 @@ pub const Sought = union(enum) { offset: u64, nothing, busy };
 
 pub fn seek(v: *const View, ino: u32, offset: u64, data: bool) Sought {
     const inode = &v.inodes[ino];
+    const reading = Reading.begin(v);
+    defer reading.end();
     for (0..region.rounds_max) |_| {
         const seq = beginPatiently(&inode.map_seq) orelse continue;
-        const found = seekOnce(v, inode, offset, data) orelse continue;
+        const found = seekOnce(v, inode, seq, offset, data) orelse continue;
         if (region.unchanged(&inode.map_seq, seq)) return found;
     }
     return .busy;
 }
 
-fn seekOnce(v: *const View, inode: *volatile layout.Inode, offset: u64, data: bool) ?Sought {
+fn seekOnce(v: *const View, inode: *volatile layout.Inode, seq: u32, offset: u64, data: bool) ?Sought {
     const size = sizeOf(inode);
     if (offset >= size) return .nothing;
     const end = (size - 1) / block_bytes + 1;
     var index = offset / block_bytes;
     while (index < end) {
-        const entries = locate(v, inode, index) orelse return null;
+        const entries = locate(v, inode, index, seq) orelse return null;
         const count: usize = @intCast(@min(entries.room, end - index));
         var i: usize = 0;
         while (i < count) {

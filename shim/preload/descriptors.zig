@@ -125,13 +125,7 @@ pub fn end() u32 {
 
 // Locks.
 
-/// Another value for each thread of the process: where its control block lies.
-pub inline fn threadWord() u32 {
-    const block = asm ("movq %%fs:0, %[block]"
-        : [block] "=r" (-> usize),
-    );
-    return @as(u32, @truncate(block >> 6)) | 1;
-}
+pub const threadWord = system.threadWord;
 
 pub const Hold = struct {
     /// Null: an outer function of this thread has it.

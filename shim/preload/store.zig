@@ -115,7 +115,7 @@ fn readyBytes(v: *const View, inode: *volatile Inode, start: u64, length: usize)
     var index = start / block_bytes;
     const last = (end - 1) / block_bytes;
     while (index <= last) {
-        const entries = data.locate(v, inode, index) orelse return 0;
+        const entries = data.locate(v, inode, index, null) orelse return 0;
         const words = entries.words orelse break;
         const count: usize = @intCast(@min(entries.room, last - index + 1));
         for (words[0..count], 0..) |*word, i| {
@@ -137,7 +137,7 @@ fn write(v: *const View, inode: *volatile Inode, parts: []const Part, start: u64
     var at = start;
     while (at < end) {
         const index = at / block_bytes;
-        const entries = data.locate(v, inode, index) orelse return false;
+        const entries = data.locate(v, inode, index, null) orelse return false;
         const words: [*]volatile u32 = @constCast(entries.words orelse return false);
         const last = (end - 1) / block_bytes;
         const count: usize = @intCast(@min(entries.room, last - index + 1));
@@ -237,7 +237,7 @@ const Hold = struct {
 inline fn lock(v: *const View, inode: *volatile Inode, ino: u32) ?Hold {
     const client = clients.number();
     const thread = descriptors.threadWord();
-    const slot = &v.client(client).storing_ino[(thread *% 0x9e37_79b1 >> 16) % layout.client_thread_max];
+    const slot = clients.threadSlot(&v.client(client).storing_ino);
     const before = @atomicLoad(u32, slot, .monotonic);
     @atomicStore(u32, slot, ino, .release);
     const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));

@@ -300,6 +300,8 @@ fn find(v: *const View, parent: u32, name: []const u8) ?u32 {
         if (slot == 0) return 0;
         const dentry = region.dentry(v, slot) orelse return null;
         if (dentry.hash == h and dentry.parent == parent and dentry.name_length == name.len and isNamed(v, dentry, name)) return slot;
+        // One that is something else by now holds any bytes.
+        if (dentry.kind != layout.slot_kind_dentry) return null;
         slot = dentry.next;
     }
     return null;

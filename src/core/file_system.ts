@@ -94,6 +94,8 @@ export interface NewInode {
 const SYMLINK_BYTES_MAX = 4095;
 /** Memory punched out in one step; bounds how long requests wait for it (some 50 µs). */
 const PUNCH_BYTES = 256 << 10;
+/** A reader is done in microseconds; with one that was stopped, memory is given back another time. */
+const READER_LOOKS_MAX = 50;
 /** Freed memory that a file system in use keeps at hand. */
 const KEEP_BUSY_BYTES = 64 << 20;
 
@@ -441,7 +443,8 @@ export class FileSystem {
   }
 
   /**
-   * Gives freed memory back to the system for at most `budgetMs`; does nothing while `check` looks.
+   * Gives freed memory back to the system for at most `budgetMs`; does nothing while `check` looks. Readers hold no lock, and may be
+   * stopped at any instruction: what they may be about to look at keeps its memory (ARCHITECTURE, "Reading without a lock").
    * @returns whether more is left
    */
   giveBackMemory(budgetMs: number): boolean {
@@ -457,15 +460,26 @@ export class FileSystem {
     if (dirtyBytes === 0 || (busy && dirtyBytes <= KEEP_BUSY_BYTES)) return dirtyBytes > 0;
     const end = performance.now() + budgetMs;
     for (const pool of this.pools()) {
+      // Inodes and names are read by programs that have not even registered.
+      if (pool !== this.blockPool && pool.dirtyCount > 0 && !this.region.isAlone()) continue;
       const chunksMax = Math.max(1, Math.floor(PUNCH_BYTES / (pool.chunkCount * pool.recordBytes)));
       while (pool.dirtyCount > 0) {
         if (performance.now() > end || !this.lock.tryAcquire()) return true;
         try {
+          if (pool === this.blockPool && !this.#awaitReaders()) return true;
           pool.punchSome(chunksMax);
         } finally {
           this.lock.release();
         }
       }
+    }
+    return false;
+  }
+
+  /** Under the core lock. @returns whether no client is reading blocks */
+  #awaitReaders(): boolean {
+    for (let look = 0; look < READER_LOOKS_MAX; look++) {
+      if (!this.guard.isReading) return true;
     }
     return false;
   }
