@@ -95,7 +95,7 @@ export interface StatusRow {
   mountPoint?: string;
   state: string;
   problem?: string;
-  statistics?: { ownerPid: number; blockCountMax: number; cache: string };
+  statistics?: { ownerPid: number; blockCountMax: number; cache: string; requestCount: number };
 }
 
 export async function statusOf(name: string): Promise<StatusRow | undefined> {

@@ -1,6 +1,13 @@
 /** Programs under the preloaded library, and what it reports of itself (BTFUSE_REPORT=1). */
 import { assert } from "@std/assert";
-import { type BtfuseMount, canRun, repositoryRoot } from "../support/mounts.ts";
+import {
+  type BtfuseMount,
+  canRun,
+  describeFailure,
+  repositoryRoot,
+  run,
+  type RunResult,
+} from "../support/mounts.ts";
 
 const library = `${repositoryRoot}shim/zig-out/lib/libbtfuse_preload.so`;
 
@@ -19,7 +26,7 @@ export function preloaded(m: BtfuseMount): Record<string, string> {
 }
 
 /** The same without a word. */
-export function quietlyPreloaded(m: BtfuseMount): Record<string, string> {
+export function quietlyPreloaded(m: Pick<BtfuseMount, "dir" | "object">): Record<string, string> {
   return {
     LD_PRELOAD: library,
     BTFUSE_EAGER: "1",
@@ -49,4 +56,18 @@ export function report(stderr: string): Record<string, Counts> {
     }
   }
   return all;
+}
+
+export const PYTHON = "/usr/bin/python3";
+
+/** Runs a program of Python, which gets the mount's directory as its first argument, under the library unless told otherwise. */
+export async function python(
+  m: BtfuseMount,
+  program: string,
+  o: { args?: string[]; env?: Record<string, string>; codes?: number[] } = {},
+): Promise<RunResult> {
+  const command = [PYTHON, "-c", program, m.dir, ...o.args ?? []];
+  const result = await run(command, { env: o.env ?? quietlyPreloaded(m) });
+  assert((o.codes ?? [0]).includes(result.code), describeFailure(command, result));
+  return result;
 }
