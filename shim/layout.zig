@@ -184,7 +184,37 @@ pub const Superblock = extern struct {
     reserved_line_7: [7]u32,
     /// Blocks taken from files whose locks were taken from clients: inode, first block, count. Free once these are done.
     limbo: [limbo_max * 3]u32,
+
+    /// Grants that are not free.
+    grant_count: u32,
+    reserved_word_2: u32,
+    grants: [grant_max]Grant,
 };
+
+/// How many threads can be about to open inodes by names that do not exist.
+pub const grant_max = 16;
+pub const grant_free = 0;
+pub const grant_given = 1;
+pub const grant_used = 2;
+
+/// Allows one thread to find an inode once by a name that does not exist (src/ops/hidden_names.ts): the name it had last, in the directory where it
+/// was, or in a directory with a random name in the root directory. Written by the daemon only.
+pub const Grant = extern struct {
+    state: u32,
+    inode: InodeName,
+    /// Where the name is looked up.
+    parent: u32,
+    /// The thread's number, and the user as whom it opens the file.
+    thread: u32,
+    uid: u32,
+    /// When it ends, seconds since 1970.
+    until: u32,
+    /// The random name is ".btfuse-" and this in hexadecimal; zeros: the former name.
+    key: [key_words]u32,
+    /// What the random name has turned out to be: a directory that was made for this, in which the inode is looked up. 0: not yet.
+    directory: u32,
+};
+pub const key_words = 4;
 
 pub const Inode = extern struct {
     /// File type and permission bits (S_IFMT | 07777); 0 = the record is free.
@@ -235,7 +265,7 @@ pub const Inode = extern struct {
     parent_ino: u32,
     tree_root: u32,
     entry_count: u32,
-    /// The directory's own name.
+    /// The directory's own name; of any inode, the name that it has lost (slot_kind_former), or 0.
     dentry: u32,
     /// The cookie the next new entry gets.
     next_cookie: u64,
@@ -305,6 +335,9 @@ pub const negative_names_words = 4;
 pub const slot_kind_free = 0;
 pub const slot_kind_dentry = 1;
 pub const slot_kind_extension = 2;
+/// A dentry in no directory any more: the name that an inode had last, whose `dentry` it is, while programs still have the inode open. `next`
+/// is the generation of the directory it was in.
+pub const slot_kind_former = 3;
 
 /// A name in a directory. Names longer than `name` go on in a chain of extensions.
 pub const Dentry = extern struct {
@@ -564,10 +597,29 @@ pub const RingTmpfile = extern struct {
     gid: u32,
 };
 
-/// The inode was opened by its hidden name (src/ops/lookup.ts), which the kernel need not remember: it would keep the file from ending.
-pub const RingUnhide = extern struct {
+/// The caller has the inode open and is about to open the kernel's file of it, but no name leads there: one LOOKUP of this thread finds it, within
+/// a second or two. Answered ENOENT when its former name cannot be used, and EAGAIN when too many threads are about to do this.
+pub const RingReveal = extern struct {
     pub const operation = 17;
+    pub const Answer = RingRevealed;
     inode: InodeName,
+    thread: u32,
+    uid: u32,
+    /// 1: by its former name (slot_kind_former) where that was; 0: by any name in the directory ".btfuse-KEY" of the root directory.
+    by_former_name: u32,
+};
+
+pub const RingRevealed = extern struct {
+    grant: u32,
+    /// See `Grant.key`.
+    key: [key_words]u32,
+};
+
+/// The inode was opened, or could not be: the kernel forgets the name, which would keep the file from ending.
+pub const RingConceal = extern struct {
+    pub const operation = 18;
+    inode: InodeName,
+    grant: u32,
 };
 
 /// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.

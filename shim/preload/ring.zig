@@ -43,9 +43,24 @@ pub fn release(v: *const region.View, ino: u32, generation: u32) void {
     insist(v, layout.RingRelease{ .inode = .{ .ino = ino, .generation = generation } });
 }
 
-/// The inode was opened by its hidden name.
-pub fn unhide(v: *const region.View, ino: u32, generation: u32) void {
-    insist(v, layout.RingUnhide{ .inode = .{ .ino = ino, .generation = generation } });
+/// What `reveal` gave: to be given back with `conceal`. null: it is impossible.
+pub fn reveal(v: *const region.View, message: layout.RingReveal) ?layout.RingRevealed {
+    for (0..reveal_attempts_max) |_| {
+        var revealed: layout.RingRevealed = undefined;
+        const result = change(v, message, &.{}, &revealed) orelse return null;
+        if (result == 0) return revealed;
+        if (result != -@as(i32, @intFromEnum(linux.E.AGAIN))) return null;
+        system.nap(reveal_nanoseconds);
+    }
+    return null;
+}
+
+/// Two seconds, after which the daemon has taken back what others have left.
+const reveal_attempts_max = 2000;
+const reveal_nanoseconds = 1_000_000;
+
+pub fn conceal(v: *const region.View, inode: layout.InodeName, grant: u32) void {
+    insist(v, layout.RingConceal{ .inode = inode, .grant = grant });
 }
 
 /// Makes a request: a message of layout.zig (`Ring…`). Returns its result (0 or more, or a negative errno); null when the daemon cannot

@@ -151,7 +151,7 @@ const Walk = struct {
             }
             if (length > layout.name_bytes_max) return .{ .errno = .NAMETOOLONG };
             const slot = find(w.v, w.ino, name[0..length]) orelse return .{ .kernel = .busy };
-            if (slot == 0) return missing(name[0..length]);
+            if (slot == 0) return .{ .errno = .NOENT };
             const child = w.v.dentries[slot].ino;
             const child_inode = region.inode(w.v, child) orelse return .{ .kernel = .busy };
             if (child_inode.mode & s_ifmt == s_iflnk and (w.rest[0] == '/' or w.how.follow_last)) {
@@ -179,7 +179,7 @@ const Walk = struct {
         if (dots or name.len > layout.name_bytes_max) return w.arrive(directory);
         @memcpy(last.bytes[0..name.len], name);
         last.dentry = find(w.v, w.ino, name) orelse return .{ .kernel = .busy };
-        if (last.dentry == 0) return if (isMadeUp(name)) .{ .kernel = .special_file } else w.arrive(directory);
+        if (last.dentry == 0) return w.arrive(directory);
         last.ino = w.v.dentries[last.dentry].ino;
         last.generation = (region.inode(w.v, last.ino) orelse return .{ .kernel = .busy }).generation;
         return w.arrive(directory);
@@ -261,15 +261,6 @@ fn componentLength(name: [*:0]const u8) usize {
     var length: usize = 0;
     while (name[length] != 0 and name[length] != '/') length += 1;
     return length;
-}
-
-fn missing(name: []const u8) Answer {
-    return if (isMadeUp(name)) .{ .kernel = .special_file } else .{ .errno = .NOENT };
-}
-
-/// Some names, which no listing shows, the daemon makes up when it is asked (see reopen.zig).
-fn isMadeUp(name: []const u8) bool {
-    return std.mem.startsWith(u8, name, ".btfuse-");
 }
 
 /// Whether directory `inner` is `outer` or lies below it; null when that cannot be told.

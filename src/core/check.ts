@@ -32,6 +32,7 @@ import {
   ROOT_INO,
   SLOT_KIND_DENTRY,
   SLOT_KIND_EXTENSION,
+  SLOT_KIND_FORMER,
   SLOT_KIND_FREE,
   SUPER_LIMBO,
   SUPER_NAMESPACE_SEQ,
@@ -220,7 +221,8 @@ class Check {
   #slot(slot: number): void {
     const { fs } = this;
     const kind = fs.names.get(slot, DENTRY_KIND);
-    if (kind === SLOT_KIND_EXTENSION) return;
+    // Reached from the inodes they belong to.
+    if (kind === SLOT_KIND_EXTENSION || kind === SLOT_KIND_FORMER) return;
     if (kind !== SLOT_KIND_DENTRY) {
       this.say(
         `slot ${slot} is in use with kind ${kind}${kind === SLOT_KIND_FREE ? " (free)" : ""}`,
@@ -330,6 +332,7 @@ class Check {
       const slot = fs.inodes.get(ino, INODE_TARGET_SLOT);
       if (slot !== 0) this.#chain(slot, fs.inodes.size(ino), owner);
     }
+    this.#former(ino, owner);
     if (fs.inodes.isDirectory(ino)) {
       const entryCount = fs.inodes.get(ino, INODE_ENTRY_COUNT);
       for (const problem of fs.names.tree.check(ino, entryCount)) this.say(problem);
@@ -347,6 +350,20 @@ class Check {
       }
     }
     if (fs.inodes.isRegular(ino)) this.#blocks(ino, owner);
+  }
+
+  /** The name that an inode has lost; a directory that lives has its own in this place. */
+  #former(ino: number, owner: string): void {
+    const { fs } = this;
+    const slot = fs.inodes.get(ino, INODE_DENTRY);
+    const isOwnName = fs.inodes.isDirectory(ino) && fs.inodes.get(ino, INODE_NLINK) > 0;
+    if (slot === 0 || isOwnName || !this.#reach(slot, owner)) return;
+    if (
+      fs.names.get(slot, DENTRY_KIND) !== SLOT_KIND_FORMER ||
+      fs.names.get(slot, DENTRY_INO) !== ino
+    ) return this.say(`${owner} has slot ${slot} for its former name, which is another`);
+    const length = fs.names.get(slot, DENTRY_NAME_LENGTH);
+    this.#chain(fs.names.get(slot, DENTRY_EXTENSION), length - DENTRY_NAME_BYTES, `dentry ${slot}`);
   }
 
   #blocks(ino: number, owner: string): void {

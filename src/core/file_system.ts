@@ -255,6 +255,7 @@ export class FileSystem {
     const target = this.inodes.get(ino, INODE_TARGET_SLOT);
     if (target !== 0) this.#chains.release(target);
     this.xattrs.release(ino);
+    this.names.releaseFormer(ino);
   }
 
   /** The kernel gives back references to an inode. */

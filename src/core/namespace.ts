@@ -17,6 +17,7 @@ import {
   DENTRY_NAME_BYTES,
   DENTRY_NAME_LENGTH,
   DENTRY_NAME_OFFSET_BYTES,
+  DENTRY_NEXT,
   DENTRY_PARENT,
   DENTRY_WORDS,
   DIRECTORY_END,
@@ -24,12 +25,14 @@ import {
   INODE_ENTRY_COUNT,
   INODE_FLAG_LINKABLE,
   INODE_FLAGS,
+  INODE_GENERATION,
   INODE_NEXT_COOKIE,
   INODE_NLINK,
   INODE_PARENT_INO,
   NAME_BYTES_MAX,
   ROOT_INO,
   SLOT_KIND_DENTRY,
+  SLOT_KIND_FORMER,
   SLOT_KIND_FREE,
 } from "../region/layout.gen.ts";
 import { damaged } from "./damage.ts";
@@ -87,6 +90,12 @@ export class Namespace {
   /** The dentry's slot, or 0. */
   find(parent: number, name: Uint8Array, start: number, length: number): number {
     return this.hash.find(this.hash.hash(parent, name, start, length), parent, name, start, length);
+  }
+
+  /** The inode that has this name, or 0. */
+  inodeNamed(parent: number, name: Uint8Array, start: number, length: number): number {
+    const slot = this.find(parent, name, start, length);
+    return slot === 0 ? 0 : this.ino(slot);
   }
 
   /** Why a name cannot be made in `parent`: 0, -ENOTDIR, -ENOENT (removed), -ENAMETOOLONG, -EINVAL, -EEXIST. */
@@ -207,6 +216,29 @@ export class Namespace {
     this.inodes.set(parent, INODE_NLINK, this.inodes.get(parent, INODE_NLINK) - 1);
   }
 
+  /** What a dentry becomes that is in no directory any more: the former name of an inode that programs have open. */
+  #keepFormer(slot: number, ino: number): void {
+    this.releaseFormer(ino);
+    const parent = this.get(slot, DENTRY_PARENT);
+    this.#set(slot, DENTRY_KIND, SLOT_KIND_FORMER);
+    this.#set(slot, DENTRY_NEXT, this.inodes.get(parent, INODE_GENERATION));
+    this.inodes.set(ino, INODE_DENTRY, slot);
+  }
+
+  /** The slot with the name that the inode had last, or 0. */
+  former(ino: number): number {
+    const slot = this.inodes.get(ino, INODE_DENTRY);
+    return slot !== 0 && this.get(slot, DENTRY_KIND) === SLOT_KIND_FORMER ? slot : 0;
+  }
+
+  /** The inode ends, or has another former name from now on. */
+  releaseFormer(ino: number): void {
+    const slot = this.former(ino);
+    if (slot === 0) return;
+    this.inodes.set(ino, INODE_DENTRY, 0);
+    this.#freeDentry(slot);
+  }
+
   #freeDentry(slot: number): void {
     const extension = this.get(slot, DENTRY_EXTENSION);
     if (extension !== 0) this.chains.release(extension);
@@ -220,12 +252,13 @@ export class Namespace {
     const ino = this.ino(slot);
     this.#sequences.beginNames();
     this.#leave(slot);
-    this.#freeDentry(slot);
     if (this.inodes.isDirectory(ino)) {
       this.inodes.set(ino, INODE_NLINK, 0);
       this.inodes.set(ino, INODE_DENTRY, 0);
       this.#disown(parent);
     } else this.inodes.set(ino, INODE_NLINK, this.inodes.get(ino, INODE_NLINK) - 1);
+    if (this.inodes.openCount(ino) > 0) this.#keepFormer(slot, ino);
+    else this.#freeDentry(slot);
     this.inodes.touch(ino, CTIME);
     this.inodes.touch(parent, MTIME | CTIME);
     this.releaseIfUnused(ino);

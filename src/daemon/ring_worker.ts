@@ -8,10 +8,12 @@
 import { FileSystem } from "../core/file_system.ts";
 import { EINVAL, ENOENT, ENOSPC } from "../core/errno.ts";
 import { CLOCK_RING } from "../core/inode_table.ts";
+import { expireGrants } from "../ops/hidden_names.ts";
 import { RingRequest } from "../ops/ring_request.ts";
 import { serveRing, serveRingFailure } from "../ops/ring_operations.ts";
 import {
   CLIENT_SLEEPS,
+  GRANT_MAX,
   PAGE_BYTES,
   RING_DONE,
   RING_READY,
@@ -20,6 +22,7 @@ import {
   RING_WAITING,
   RING_WORDS,
   SUPER_ENDED,
+  SUPER_GRANT_COUNT,
   SUPER_READ_INDEX,
   SUPER_RING_PROCESSOR,
   SUPER_RING_READY,
@@ -88,6 +91,7 @@ class RingWorker {
       if (performance.now() < this.#nextLook) this.#sleep();
       else {
         this.#freeDeadClients();
+        this.#expireGrants();
         this.#nextLook = performance.now() + LOOK_MS;
       }
     }
@@ -99,6 +103,24 @@ class RingWorker {
       this.#clients.freeDead();
     } catch (error) {
       say(`cannot free what dead programs held: ${(error as Error)?.stack ?? error}`);
+    }
+  }
+
+  /** The kernel forgets names of which a program was killed in the middle of opening them. */
+  #expireGrants(): void {
+    if (this.#superblock[SUPER_GRANT_COUNT] === 0) return;
+    const { notices } = this.#request;
+    const { lock, inodes } = this.#fs;
+    native().bt_clock(inodes.clock);
+    for (let i = 0; i < GRANT_MAX; i++) {
+      notices.count = 0;
+      lock.acquire();
+      try {
+        expireGrants(this.#fs, notices, 1);
+      } finally {
+        lock.release();
+      }
+      this.#sendNotices();
     }
   }
 

@@ -19,6 +19,8 @@ import {
   RING_ACCESSED,
   RING_ACCESSED_INODE,
   RING_CALLER_UID,
+  RING_CONCEAL,
+  RING_CONCEAL_INODE,
   RING_COPY,
   RING_COPY_INODE,
   RING_COPY_LENGTH,
@@ -60,6 +62,8 @@ import {
   RING_RENAME_FLAGS,
   RING_RENAME_NEW_PARENT,
   RING_RENAME_PARENT,
+  RING_REVEAL,
+  RING_REVEAL_INODE,
   RING_SETATTR,
   RING_SETATTR_ATIME,
   RING_SETATTR_CALLER,
@@ -83,9 +87,6 @@ import {
   RING_TMPFILE_PARENT,
   RING_TMPFILE_UID,
   RING_TMPFILE_UMASK,
-  RING_UNHIDE,
-  RING_UNHIDE_INODE,
-  ROOT_INO,
 } from "../region/layout.gen.ts";
 import { EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTDIR, EOPNOTSUPP, ESTALE } from "../core/errno.ts";
 import {
@@ -100,7 +101,7 @@ import {
   S_IFSOCK,
 } from "../core/inode_table.ts";
 import { allocate, changeAttributes } from "./changes.ts";
-import { hiddenName } from "./lookup.ts";
+import { conceal, reveal } from "./hidden_names.ts";
 import type { RingRequest } from "./ring_request.ts";
 import { FATTR_GID, FATTR_SIZE, FATTR_UID } from "./fuse_records.gen.ts";
 
@@ -129,7 +130,8 @@ const operations = new Map<number, Operation>([
   [RING_SETXATTR, onInode(RING_SETXATTR_INODE, setxattr)],
   [RING_REMOVEXATTR, onInode(RING_REMOVEXATTR_INODE, removexattr)],
   [RING_TMPFILE, onDirectory(RING_TMPFILE_PARENT, tmpfile)],
-  [RING_UNHIDE, onFile(RING_UNHIDE_INODE, unhide)],
+  [RING_REVEAL, onInode(RING_REVEAL_INODE, reveal)],
+  [RING_CONCEAL, onInode(RING_CONCEAL_INODE, conceal)],
 ]);
 
 /** Serves what `r` has taken from a slot. */
@@ -166,14 +168,6 @@ function onFile(field: number, operation: InodeOperation): Operation {
 
 function release(r: RingRequest, ino: number): number {
   r.fs.releaseIfUnused(ino);
-  return 0;
-}
-
-function unhide(r: RingRequest, ino: number): number {
-  const name = new TextEncoder().encode(hiddenName(r.fs, ino));
-  r.notices.nameForgotten(ROOT_INO, name, 0, name.length);
-  // Of which it may have been told another mode, see hiddenReply.
-  r.notices.attributesChanged(ino);
   return 0;
 }
 
@@ -268,7 +262,7 @@ function remove(r: RingRequest, parent: number): number {
   const problem = r.nameProblem(0, r.length);
   if (problem !== 0) return problem;
   const { names } = r.fs;
-  const ino = inodeNamed(r, parent, 0, r.length);
+  const ino = names.inodeNamed(parent, r.bytes, 0, r.length);
   const wasKnown = isKnown(r, ino);
   const removed = r.word(RING_REMOVE_AS_DIRECTORY) === 1
     ? names.rmdir(parent, r.bytes, 0, r.length)
@@ -288,8 +282,8 @@ function rename(r: RingRequest, parent: number): number {
   if (problem !== 0) return problem;
   const [start, length] = [end + 1, r.length - end - 1];
   const [moved, replaced] = [
-    inodeNamed(r, parent, 0, end),
-    inodeNamed(r, newParent, start, length),
+    r.fs.names.inodeNamed(parent, r.bytes, 0, end),
+    r.fs.names.inodeNamed(newParent, r.bytes, start, length),
   ];
   const [movedKnown, replacedKnown] = [isKnown(r, moved), isKnown(r, replaced)];
   const flags = r.word(RING_RENAME_FLAGS);
@@ -307,13 +301,6 @@ function rename(r: RingRequest, parent: number): number {
 /** Whether the kernel refers to the inode; asked before a change, which may end it. */
 function isKnown(r: RingRequest, ino: number): boolean {
   return ino !== 0 && r.fs.inodes.lookupCount(ino) > 0;
-}
-
-/** The inode that has this name, or 0. */
-function inodeNamed(r: RingRequest, parent: number, start: number, length: number): number {
-  const { names } = r.fs;
-  const slot = names.find(parent, r.bytes, start, length);
-  return slot === 0 ? 0 : names.ino(slot);
 }
 
 // Attributes.

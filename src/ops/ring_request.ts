@@ -18,10 +18,10 @@ import {
   RING_CLIENT,
   RING_MADE_DENTRY,
   RING_MADE_INODE,
-  RING_MADE_WORDS,
   RING_OPERATION,
   RING_RESULT,
   RING_RESULTS,
+  RING_RESULTS_WORDS,
   RING_TIME_NANOSECONDS,
   RING_TIME_SECONDS,
   RING_WORDS,
@@ -41,8 +41,8 @@ export class RingRequest {
   length = 0;
   readonly notices: KernelNotices;
   readonly #arguments = new Uint32Array(RING_ARGUMENTS_WORDS);
-  readonly #made = new Uint32Array(RING_MADE_WORDS);
-  #hasMade = false;
+  readonly #answer = new Uint32Array(RING_RESULTS_WORDS);
+  #answerWords = 0;
 
   constructor(readonly fs: FileSystem) {
     this.notices = new KernelNotices(fs);
@@ -55,7 +55,7 @@ export class RingRequest {
     this.client = ring[at + RING_CLIENT];
     this.operation = ring[at + RING_OPERATION];
     this.length = ring[at + RING_BYTES_LENGTH];
-    this.#hasMade = false;
+    this.#answerWords = 0;
     this.notices.count = 0;
     for (let i = 0; i < this.#arguments.length; i++) {
       this.#arguments[i] = ring[at + RING_ARGUMENTS + i];
@@ -70,9 +70,7 @@ export class RingRequest {
   answer(slot: number, result: number): void {
     const { ring } = this.fs.region;
     const at = slot * RING_WORDS;
-    if (this.#hasMade) {
-      for (let i = 0; i < RING_MADE_WORDS; i++) ring[at + RING_RESULTS + i] = this.#made[i];
-    }
+    for (let i = 0; i < this.#answerWords; i++) ring[at + RING_RESULTS + i] = this.#answer[i];
     ring[at + RING_RESULT] = result;
   }
 
@@ -124,13 +122,21 @@ export class RingRequest {
     return end < this.length ? end : -1;
   }
 
+  /** A word of the answer's record: RING_MADE_DENTRY and the like. */
+  setAnswer(field: number, value: number): void {
+    this.#answer[field] = value;
+    this.#answerWords = Math.max(this.#answerWords, field + 1);
+  }
+
   /** Answers with a new inode and its name, or passes an errno on. */
   madeResult(ino: number, dentry: number): number {
     if (ino < 0) return ino;
-    this.#made[RING_MADE_INODE + INODE_NAME_INO] = ino;
-    this.#made[RING_MADE_INODE + INODE_NAME_GENERATION] = this.fs.inodes.get(ino, INODE_GENERATION);
-    this.#made[RING_MADE_DENTRY] = dentry;
-    this.#hasMade = true;
+    this.setAnswer(RING_MADE_INODE + INODE_NAME_INO, ino);
+    this.setAnswer(
+      RING_MADE_INODE + INODE_NAME_GENERATION,
+      this.fs.inodes.get(ino, INODE_GENERATION),
+    );
+    this.setAnswer(RING_MADE_DENTRY, dentry);
     return 0;
   }
 }

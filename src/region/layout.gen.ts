@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xa64e52e9;
-export const LAYOUT_HASH_HI = 0xe8787d26;
+export const LAYOUT_HASH_LO = 0xdcf603ab;
+export const LAYOUT_HASH_HI = 0x809441b;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -22,6 +22,11 @@ export const FILE_BYTES_MAX = 4503599627370496;
 export const ENTRY_UNWRITTEN = 2147483648;
 export const INODE_CHUNK_COUNT = 1024;
 export const SLOT_CHUNK_COUNT = 512;
+export const GRANT_MAX = 16;
+export const GRANT_FREE = 0;
+export const GRANT_GIVEN = 1;
+export const GRANT_USED = 2;
+export const KEY_WORDS = 4;
 export const KERNEL_HOLDS_ATTRIBUTES = 1;
 export const KERNEL_HOLDS_DATA = 2;
 export const KERNEL_HOLDS_LISTING = 4;
@@ -46,6 +51,7 @@ export const NEGATIVE_NAMES_WORDS = 4;
 export const SLOT_KIND_FREE = 0;
 export const SLOT_KIND_DENTRY = 1;
 export const SLOT_KIND_EXTENSION = 2;
+export const SLOT_KIND_FORMER = 3;
 export const CLIENT_COUNT_MAX = 1024;
 export const CLIENT_PAGES = 256;
 export const DESCRIPTIONS_PER_PAGE = 64;
@@ -70,7 +76,7 @@ export const PREPARE_BYTES_MAX = 1048576;
 export const WORKER_LEAVES = 4294967295;
 export const CLIENT_SLEEPS = 1;
 
-export const SUPER_WORDS = 576;
+export const SUPER_WORDS = 770;
 export const SUPER_MAGIC = 0;
 export const SUPER_LAYOUT_HASH = 2;
 export const SUPER_GENERATION = 4;
@@ -133,6 +139,18 @@ export const SUPER_CLIENT_CLOCK = 168;
 export const SUPER_MISPLACED = 170;
 export const SUPER_MISPLACED_COUNT = 184;
 export const SUPER_LIMBO = 192;
+export const SUPER_GRANT_COUNT = 576;
+export const SUPER_GRANTS = 578;
+
+export const GRANT_WORDS = 12;
+export const GRANT_STATE = 0;
+export const GRANT_INODE = 1;
+export const GRANT_PARENT = 3;
+export const GRANT_THREAD = 4;
+export const GRANT_UID = 5;
+export const GRANT_UNTIL = 6;
+export const GRANT_KEY = 7;
+export const GRANT_DIRECTORY = 11;
 
 export const INODE_WORDS = 64;
 export const INODE_MODE = 0;
@@ -331,9 +349,21 @@ export const RING_TMPFILE_UMASK = 3;
 export const RING_TMPFILE_UID = 4;
 export const RING_TMPFILE_GID = 5;
 
-export const RING_UNHIDE = 17;
-export const RING_UNHIDE_WORDS = 2;
-export const RING_UNHIDE_INODE = 0;
+export const RING_REVEAL = 17;
+export const RING_REVEAL_WORDS = 5;
+export const RING_REVEAL_INODE = 0;
+export const RING_REVEAL_THREAD = 2;
+export const RING_REVEAL_UID = 3;
+export const RING_REVEAL_BY_FORMER_NAME = 4;
+
+export const RING_REVEALED_WORDS = 5;
+export const RING_REVEALED_GRANT = 0;
+export const RING_REVEALED_KEY = 1;
+
+export const RING_CONCEAL = 18;
+export const RING_CONCEAL_WORDS = 3;
+export const RING_CONCEAL_INODE = 0;
+export const RING_CONCEAL_GRANT = 2;
 
 export const RING_WORDS = 1024;
 export const RING_STATE = 0;

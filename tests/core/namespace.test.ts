@@ -13,7 +13,12 @@ import {
 } from "../../src/core/errno.ts";
 import { S_IFDIR, S_IFREG } from "../../src/core/inode_table.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../../src/core/namespace.ts";
-import { DENTRY_INO, INODE_NLINK, ROOT_INO } from "../../src/region/layout.gen.ts";
+import {
+  DENTRY_INO,
+  INODE_NLINK,
+  INODE_OPEN_COUNT,
+  ROOT_INO,
+} from "../../src/region/layout.gen.ts";
 import { bytes, newFileSystem, Random } from "./support.ts";
 
 const owner = { umask: 0, uid: 0, gid: 0, rdev: 0 };
@@ -252,4 +257,42 @@ Deno.test("symbolic links of every length come back", () => {
     fs.symlink(ROOT_INO, long, 0, 1, 1, 4096, { uid: 0, gid: 0 }),
     -ENAMETOOLONG,
   );
+});
+
+Deno.test("an inode that a client has open keeps the name it had last, until it ends", () => {
+  const fs = newFileSystem();
+  const long = "x".repeat(200);
+  const used = fs.slotPool.used;
+  const open = (ino: number, count: number) => fs.inodes.set(ino, INODE_OPEN_COUNT, count);
+  const formerName = (ino: number) => {
+    const buffer = new Uint8Array(255);
+    const slot = fs.names.former(ino);
+    return slot === 0
+      ? undefined
+      : new TextDecoder().decode(buffer.subarray(0, fs.names.copyName(slot, buffer, 0)));
+  };
+  const file = make(fs, ROOT_INO, "file", S_IFREG | 0o644);
+  const directory = make(fs, ROOT_INO, "directory", S_IFDIR | 0o755);
+  const other = make(fs, ROOT_INO, "other", S_IFREG | 0o644);
+  for (const ino of [file, directory, other]) open(ino, 1);
+  assertEquals(fs.names.link(file, ROOT_INO, bytes(long), 0, long.length), 0);
+
+  assertEquals(fs.names.unlink(ROOT_INO, bytes("file"), 0, 4), 0);
+  assertEquals(formerName(file), "file", "one of two names");
+  assertEquals(fs.names.unlink(ROOT_INO, bytes(long), 0, long.length), 0);
+  assertEquals(formerName(file), long);
+  assertEquals(fs.names.rmdir(ROOT_INO, bytes("directory"), 0, 9), 0);
+  assertEquals(formerName(directory), "directory");
+  const replacing = make(fs, ROOT_INO, "replacing", S_IFREG | 0o644);
+  assertEquals(rename(fs, ROOT_INO, "replacing", ROOT_INO, "other", 0), 0);
+  assertEquals([formerName(other), formerName(replacing)], ["other", undefined]);
+  assertEquals([names(fs, ROOT_INO), fs.check()], [["other"], []]);
+
+  for (const ino of [file, directory, other]) {
+    open(ino, 0);
+    fs.releaseIfUnused(ino);
+    assertEquals(fs.inodes.exists(ino), false);
+  }
+  assertEquals(fs.names.unlink(ROOT_INO, bytes("other"), 0, 5), 0);
+  assertEquals([fs.slotPool.used, fs.check()], [used, []]);
 });

@@ -42,6 +42,7 @@ import {
   RING_READY,
   RING_RESULT,
   RING_RESULTS,
+  RING_RESULTS_WORDS,
   RING_SLOT_COUNT,
   RING_STATE,
   RING_WAITING,
@@ -62,6 +63,8 @@ export interface Answer {
   result: number;
   /** The inode that was made, by operations that make one. */
   made: InodeName;
+  /** The record behind the result. */
+  answer: Uint32Array;
 }
 
 /** Number and generation. */
@@ -218,11 +221,12 @@ export class RingClient implements Disposable {
       throw new Error("the daemon does not answer");
     }
     const inode = at + RING_RESULTS + RING_MADE_INODE;
+    const answer = ring.slice(at + RING_RESULTS, at + RING_RESULTS + RING_RESULTS_WORDS);
     const made: InodeName = [ring[inode + INODE_NAME_INO], ring[inode + INODE_NAME_GENERATION]];
     const result = ring[at + RING_RESULT] | 0;
     ring[at + RING_CLIENT] = 0;
     Atomics.store(ring, at + RING_STATE, RING_FREE);
-    return { result, made };
+    return { result, made, answer };
   }
 
   request(operation: Operation, fields: Fields = {}, bytes: string | Uint8Array = ""): Answer {

@@ -20,7 +20,6 @@ import {
   RING_WORDS,
   ROOT_INO,
   SUPER_ENDED,
-  SUPER_GENERATION,
 } from "../../src/region/layout.gen.ts";
 import { FATTR_MODE } from "../../src/ops/fuse_records.gen.ts";
 import { EINVAL, ESTALE } from "../../src/core/errno.ts";
@@ -222,35 +221,6 @@ ringTest("what a killed client held is free again", async (m, client) => {
   // A slot that is only claimed may be another's, who has not said so yet.
   assert(await waitUntil(() => stateOf(slots[2]) === RING_FREE, 15_000), "a claimed slot is lost");
   assertEquals(client.request("PING").result, 0);
-});
-
-ringTest("a file is found by its hidden name, also without any other", async (m, client) => {
-  const { superblock } = client.region;
-  const key = [superblock[SUPER_GENERATION + 1], superblock[SUPER_GENERATION]]
-    .map((word) => word.toString(16).padStart(8, "0")).join("");
-  const hidden = (ino: number) => `${m.dir}/.btfuse-${client.inode(ino).join("-")}-${key}`;
-  using file = Deno.openSync(`${m.dir}/file`, { create: true, read: true, write: true });
-  file.writeSync(new TextEncoder().encode("text"));
-  const { ino } = file.statSync();
-  assertEquals(Deno.readTextFileSync(hidden(ino ?? 0)), "text");
-  Deno.removeSync(`${m.dir}/file`);
-  assertEquals(names(m.dir), []);
-  const path = hidden(ino ?? 0);
-  {
-    using again = Deno.openSync(path, { read: true, write: true });
-    assertEquals(again.statSync().nlink, 0);
-    again.writeSync(new TextEncoder().encode("TE"));
-  }
-  assertEquals(Deno.readTextFileSync(path), "TExt");
-  assertEquals(names(m.dir), []);
-  for (
-    const wrong of [path.replace(/.$/, (c) => c === "0" ? "1" : "0"), hidden(ROOT_INO), `${path}0`]
-  ) {
-    assertEquals(exists(wrong), false, wrong);
-  }
-  Deno.mkdirSync(`${m.dir}/directory`);
-  assertEquals(exists(path.replace(m.dir, `${m.dir}/directory`)), false, "only in the root");
-  await runOk(["sh", "-c", `exec 3>"$0"; ls -l /proc/self/fd/3`, path]);
 });
 
 ringTest("round trips: the worker awake and asleep", async (_, client) => {
