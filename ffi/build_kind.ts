@@ -18,6 +18,8 @@ export type BuildKind = "source" | "launcher" | "deno compile";
 const EXECUTABLE_VARIABLE = "BTFUSE_EXECUTABLE";
 /** Also by the launcher: the limit of open files as it was before Deno raised it. */
 const NOFILE_VARIABLE = "BTFUSE_NOFILE";
+/** A descriptor of the working directory when that has been removed, else -1; the launcher has then gone to the root directory. */
+const REMOVED_DIRECTORY_VARIABLE = "BTFUSE_REMOVED_DIRECTORY";
 /** And what it sets for Deno; the user's own value is kept under the name with the prefix before it. */
 const DENO_VARIABLES = ["DENO_DIR", "DENO_NO_UPDATE_CHECK"];
 const SAVED_PREFIX = "BTFUSE_SAVED_";
@@ -68,7 +70,7 @@ export function workerUrl(path: `src/${string}_worker.ts`): URL {
  */
 export function userEnvironment(settings: Uint8Array[]): Uint8Array[] {
   if (buildKind() !== "launcher") return settings;
-  const own = [EXECUTABLE_VARIABLE, NOFILE_VARIABLE, ...DENO_VARIABLES];
+  const own = [EXECUTABLE_VARIABLE, NOFILE_VARIABLE, REMOVED_DIRECTORY_VARIABLE, ...DENO_VARIABLES];
   return settings.flatMap((setting) => {
     const name = variableName(setting);
     if (!name.startsWith(SAVED_PREFIX)) return own.includes(name) ? [] : [setting];
@@ -87,4 +89,12 @@ export function variableName(setting: Uint8Array): string {
 /** The soft limit of open files with which btfuse was started; 0 when that is not known. */
 export function userNofileLimit(): number {
   return buildKind() === "launcher" ? Number(Deno.env.get(NOFILE_VARIABLE) ?? 0) : 0;
+}
+
+/** A descriptor of the directory in which btfuse was started, if that has been removed. */
+export function removedDirectory(): number | undefined {
+  const fd = buildKind() === "launcher"
+    ? Number(Deno.env.get(REMOVED_DIRECTORY_VARIABLE) ?? -1)
+    : -1;
+  return fd < 0 ? undefined : fd;
 }

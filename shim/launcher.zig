@@ -13,6 +13,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 
+const limits = @import("launcher_limits.zig");
 const payload = @import("payload.zig");
 const Entry = payload.Entry;
 
@@ -47,6 +48,9 @@ pub fn main(init: std.process.Init.Minimal) u8 {
     const entries = readEntries(@intCast(file), &storage) orelse
         return fail("{s} is damaged or incomplete: build or copy it again", .{executable});
 
+    const nofile = nofileLimit();
+    if (limits.missing()) |what| return fail("it needs {s}", .{what});
+    const file_size = limits.liftFileSize();
     const environ = init.environ.block.slice;
     const uid = linux.geteuid();
     for (0..3) |choice| {
@@ -57,7 +61,10 @@ pub fn main(init: std.process.Init.Minimal) u8 {
                 error.Unusable => break,
                 error.Damaged => return fail("{s} is damaged: build or copy it again", .{executable}),
             };
-        } else start(entries, cache, executable, init.args.vector, environ);
+        } else {
+            limits.restoreFileSize(file_size);
+            start(entries, cache, .{ .executable = executable, .nofile = nofile }, init.args.vector, environ);
+        }
     }
     return fail("no directory to unpack into: {s}. XDG_CACHE_HOME can name another", .{reasons});
 }
@@ -199,15 +206,27 @@ fn isComplete(directory: i32, path: [*:0]const u8, entry: *const Entry, uid: u32
         status.mtime.sec == complete_sec and status.mtime.nsec == 0;
 }
 
+/// What the scripts cannot find out themselves.
+const Origin = struct {
+    executable: []const u8,
+    /// The limit of open files, before Deno raises it; 0 = not known.
+    nofile: u64,
+};
+
+fn nofileLimit() u64 {
+    var limit: linux.rlimit = undefined;
+    return if (failed(linux.getrlimit(.NOFILE, &limit))) 0 else limit.cur;
+}
+
 /// Becomes Deno. Returns only when that is not possible, as on a file system mounted noexec.
 fn start(
     entries: []const Entry,
     cache: []const u8,
-    executable: []const u8,
+    origin: Origin,
     arguments: []const [*:0]const u8,
     environ: []const ?[*:0]const u8,
 ) void {
-    var buffers: [5]Path = undefined;
+    var buffers: [6]Path = undefined;
     const directory = text(&entries[1].directory);
     const deno = std.fmt.bufPrintZ(&buffers[0], "{s}/{s}/{s}", .{
         cache, text(&entries[0].directory), text(&entries[0].name),
@@ -215,14 +234,15 @@ fn start(
     const script = std.fmt.bufPrintZ(&buffers[1], "{s}/{s}/{s}", .{
         cache, directory, text(&entries[1].name),
     }) catch return;
-    const own = std.fmt.bufPrintZ(&buffers[2], "BTFUSE_EXECUTABLE={s}", .{executable}) catch return;
+    const own = std.fmt.bufPrintZ(&buffers[2], "BTFUSE_EXECUTABLE={s}", .{origin.executable}) catch return;
     // What Deno keeps for itself goes with the unpacked files, never into the user's own cache.
     const deno_dir = std.fmt.bufPrintZ(&buffers[3], "DENO_DIR={s}/{s}/deno", .{ cache, directory }) catch return;
     // For `btfuse run`: Deno raises the limit of open files, and a program run should have the user's.
-    var limit: linux.rlimit = undefined;
-    const nofile = if (failed(linux.getrlimit(.NOFILE, &limit))) 0 else limit.cur;
-    const limit_setting = std.fmt.bufPrintZ(&buffers[4], "BTFUSE_NOFILE={d}", .{nofile}) catch return;
-    const added = [_][*:0]const u8{ own.ptr, limit_setting.ptr, deno_dir.ptr, "DENO_NO_UPDATE_CHECK=1" };
+    const limit_setting = std.fmt.bufPrintZ(&buffers[4], "BTFUSE_NOFILE={d}", .{origin.nofile}) catch return;
+    const directory_setting = std.fmt.bufPrintZ(&buffers[5], "BTFUSE_REMOVED_DIRECTORY={d}", .{
+        limits.leaveRemovedDirectory() orelse -1,
+    }) catch return;
+    const added = [_][*:0]const u8{ own.ptr, limit_setting.ptr, directory_setting.ptr, deno_dir.ptr, "DENO_NO_UPDATE_CHECK=1" };
 
     const allocator = std.heap.page_allocator;
     const argv = allocator.allocSentinel(?[*:0]const u8, deno_arguments.len + 1 + @max(arguments.len, 1), null) catch return;
@@ -345,6 +365,7 @@ fn describe(errno: linux.E) []const u8 {
         .SUCCESS => "",
         .ACCES, .PERM => "permission denied",
         .DQUOT => "disk quota exceeded",
+        .FBIG => "larger than the limit on files (ulimit -f)",
         .NOENT => "no such file or directory",
         .NOSPC => "no space left on device",
         .NOTDIR => "not a directory",

@@ -1,6 +1,6 @@
 /** `btfuse run` */
-import { userEnvironment, userNofileLimit } from "../../ffi/build_kind.ts";
-import { EACCES, ENOENT, ENOEXEC, ENOTDIR, execute } from "../../ffi/process.ts";
+import { removedDirectory, userEnvironment, userNofileLimit } from "../../ffi/build_kind.ts";
+import { EACCES, ENOENT, ENOEXEC, ENOTDIR, enterDirectory, execute } from "../../ffi/process.ts";
 import {
   chooseMount,
   PRELOAD_VARIABLE,
@@ -41,6 +41,8 @@ export function run(args: string[]): number {
   const mount = chooseMount(values.mount.at(-1));
   const settings = settingsFor(mount, preloadLibrary(), Deno.env.get(PRELOAD_VARIABLE));
   const environment = userEnvironment(bytesOf("/proc/self/environ"));
+  const directory = removedDirectory();
+  if (directory !== undefined) enterDirectory(directory);
   return becomeCommand(
     command[0],
     rawArguments(command.length),
