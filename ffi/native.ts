@@ -6,6 +6,8 @@ const symbols = {
   bt_region_create: { parameters: ["buffer", "u64"], result: "i32" },
   /** int bt_region_open(const char *name): a descriptor */
   bt_region_open: { parameters: ["buffer"], result: "i32" },
+  /** int bt_region_read(int fd, uint64_t offset, void *buffer, uint32_t bytes): bytes read */
+  bt_region_read: { parameters: ["i32", "u64", "buffer", "u32"], result: "i32" },
   /** int bt_region_unlink(const char *name) */
   bt_region_unlink: { parameters: ["buffer"], result: "i32" },
   /** uint64_t bt_region_map(int fd, uint64_t bytes): the address, or 0 */
@@ -91,7 +93,7 @@ const errnoTexts: Record<number, string> = {
   22: "invalid argument (EINVAL)",
   23: "too many open files on this system (ENFILE)",
   24: "too many open files (EMFILE)",
-  27: "too large (EFBIG)",
+  27: "it would be larger than the limit on files, see ulimit -f (EFBIG)",
   28: "no space left in /dev/shm (ENOSPC)",
   36: "the name is too long (ENAMETOOLONG)",
   40: "it is a symbolic link (ELOOP)",

@@ -4,10 +4,14 @@ import { findLibrary } from "./library_path.ts";
 const symbols = {
   /** int bt_process_spawn(const char *path, char *const argv[], char *const envp[], const char *log_path): a pid */
   bt_process_spawn: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32" },
+  /** void bt_raise_limits(void) */
+  bt_raise_limits: { parameters: [], result: "void" },
   /** int bt_process_reap(int pid, uint32_t *status): 0 while it runs, else the pid */
   bt_process_reap: { parameters: ["i32", "buffer"], result: "i32" },
   /** int bt_exec(const char *path, char *const argv[], char *const envp[], uint64_t nofile_soft): only on failure */
   bt_exec: { parameters: ["buffer", "buffer", "buffer", "u64"], result: "i32" },
+  /** int bt_enter(int fd) */
+  bt_enter: { parameters: ["i32"], result: "i32" },
   /** int bt_has_capabilities(const char *path): 1 or 0 */
   bt_has_capabilities: { parameters: ["buffer"], result: "i32" },
   /** int bt_umount(const char *path, uint32_t flags) */
@@ -58,6 +62,11 @@ export function spawnDaemon(command: string[], logPath: string): number {
   );
 }
 
+/** Raises the limits of this process on the size of files and processor time; exceeding the first becomes an error. */
+export function raiseLimits(): void {
+  native().bt_raise_limits();
+}
+
 /** @returns the child's exit code (128 + signal for a killed one), or undefined while it runs */
 export function reapChild(pid: number): number | undefined {
   const status = new Uint32Array(1);
@@ -85,6 +94,11 @@ export function execute(
     settings.pointers,
     BigInt(nofileSoft),
   );
+}
+
+/** Makes the directory of this descriptor the working directory, and closes it. */
+export function enterDirectory(fd: number): void {
+  native().bt_enter(fd);
 }
 
 /** Whether a program file gives capabilities(7) to who runs it. */

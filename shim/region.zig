@@ -41,6 +41,11 @@ export fn bt_region_open(name: [*:0]const u8) i32 {
     return result(linux.open(path, flags_open, 0));
 }
 
+/// Reads what is there instead of mapping it: an object that somebody cuts off meanwhile is then an error, no signal.
+export fn bt_region_read(fd: i32, offset: u64, buffer: [*]u8, bytes: u32) i32 {
+    return result(linux.pread(fd, buffer, bytes, @intCast(offset)));
+}
+
 export fn bt_region_unlink(name: [*:0]const u8) i32 {
     var buffer: [512]u8 = undefined;
     const path = withPath(name, &buffer) orelse return -@as(i32, @intFromEnum(linux.E.NAMETOOLONG));

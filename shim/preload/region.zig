@@ -202,13 +202,29 @@ noinline fn attachNow() ?*const View {
     return view();
 }
 
-/// Opens the object of the region, for its memory to be mapped or reserved; negative: it cannot be.
+/// Opens the object of the region, for its memory to be mapped or reserved; negative: it cannot be, or is not the one it should be.
 pub fn openObject() c_int {
     const found = configuration() orelse return -1;
-    const flags: linux.O = .{ .ACCMODE = .RDWR, .CLOEXEC = true, .NOFOLLOW = true };
+    const flags: linux.O = .{ .ACCMODE = .RDWR, .CLOEXEC = true, .NOFOLLOW = true, .NONBLOCK = true };
     const result = linux.syscall3(.open, @intFromPtr(found.object.ptr), @as(u32, @bitCast(flags)), 0);
-    return if (linux.errno(result) == .SUCCESS) @intCast(result) else -1;
+    if (linux.errno(result) != .SUCCESS) return -1;
+    const fd: c_int = @intCast(result);
+    if (isTrusted(fd)) return fd;
+    _ = linux.syscall1(.close, system.word(fd));
+    return -1;
 }
+
+/// Any user may make a file of that name in /dev/shm, and could end this process by cutting it off while it is mapped. So the
+/// object must be this user's own, also root's, and nobody else's to open; and later the same as the one that is mapped.
+fn isTrusted(fd: c_int) bool {
+    const object = system.fstat(fd) orelse return false;
+    const is_private = object.mode == linux.S.IFREG | 0o600 and object.nlink == 1;
+    if (!is_private or object.uid != linux.geteuid()) return false;
+    return view() == null or (object.dev == mapped_object.dev and object.ino == mapped_object.ino);
+}
+
+/// Of the object that is mapped.
+var mapped_object: struct { dev: u64, ino: u64 } = undefined;
 
 fn map() ?View {
     if (hasLimitedAddressSpace()) return null;
@@ -225,6 +241,7 @@ fn map() ?View {
     const base: [*]u8 = @ptrFromInt(address);
     // Not what a core dump is about: gigabytes, with the files of other programs in them.
     _ = linux.madvise(base, length, linux.MADV.DONTDUMP);
+    mapped_object = .{ .dev = object.dev, .ino = object.ino };
     return viewOf(base, length, object) orelse {
         _ = linux.syscall2(.munmap, address, length);
         return null;

@@ -2,7 +2,7 @@
  * What a program needs to reach a mount directly: which mount, the library, and the environment that names both.
  * Shared by `btfuse run`, `env` and `doctor`.
  */
-import { variableName } from "../../ffi/build_kind.ts";
+import { removedDirectory, variableName } from "../../ffi/build_kind.ts";
 import { Failure } from "../daemon/failure.ts";
 import {
   btfuseMounts,
@@ -11,6 +11,7 @@ import {
   mountUid,
   readMounts,
 } from "../daemon/mountinfo.ts";
+import { objectOfMount } from "../daemon/inspect.ts";
 import { currentUid, objectName } from "../daemon/shared_objects.ts";
 import { UsageError } from "./arguments.ts";
 import { placeLibrary } from "./library_place.ts";
@@ -50,6 +51,7 @@ export function chooseMount(named: string | undefined): MountEntry {
 }
 
 function workingDirectory(): string | undefined {
+  if (removedDirectory() !== undefined) return undefined;
   try {
     return Deno.cwd();
   } catch {
@@ -82,7 +84,7 @@ export function settingsFor(
   return {
     [PRELOAD_VARIABLE]: [...othersPreloaded(preloaded), library].join(":"),
     [MOUNT_VARIABLE]: mount.mountPoint,
-    [OBJECT_VARIABLE]: objectName({ uid: mountUid(mount), name: mount.source }),
+    [OBJECT_VARIABLE]: objectName(objectOfMount(mount)),
   };
 }
 

@@ -1,6 +1,6 @@
 /** `btfuse doctor` */
 import { hasCapabilities } from "../../ffi/process.ts";
-import { inspect } from "../daemon/inspect.ts";
+import { inspect, objectOfMount } from "../daemon/inspect.ts";
 import { messageOf } from "../daemon/failure.ts";
 import { type MountEntry, mountHolding, mountUid, readMounts } from "../daemon/mountinfo.ts";
 import { currentUid } from "../daemon/shared_objects.ts";
@@ -137,10 +137,10 @@ function isSecure(file: string): boolean {
 
 function mountReasons(mount: MountEntry): string[] {
   const uid = mountUid(mount);
-  if (uid !== currentUid() && currentUid() !== 0) {
+  if (uid !== currentUid()) {
     return [`${mount.mountPoint} was mounted by user ${uid}: only that user has direct access`];
   }
-  const { problem, daemonRuns } = inspect({ uid, name: mount.source });
+  const { problem, daemonRuns } = inspect(objectOfMount(mount));
   if (problem !== "") return [problem];
   return daemonRuns
     ? []

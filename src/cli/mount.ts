@@ -4,10 +4,16 @@ import type { MountRequest } from "../daemon/daemon.ts";
 import { createLog, removeLog } from "../daemon/log.ts";
 import { memoryLimit } from "../daemon/memory_room.ts";
 import { currentUid, isMountName } from "../daemon/shared_objects.ts";
-import { INODE_COUNT_LIMIT, SIZE_BYTES_LIMIT } from "../region/region.ts";
+import { INODE_COUNT_LIMIT, regionSizes, SIZE_BYTES_LIMIT } from "../region/sizes.ts";
 import { type Arguments, parseCommandLine, UsageError } from "./arguments.ts";
 import { type OwnOptions, parseMountOptions } from "./mount_options.ts";
-import { checkMachine, checkMountPoint, checkName } from "./mount_checks.ts";
+import {
+  checkFileSizeLimit,
+  checkMachine,
+  checkMountPoint,
+  chooseObject,
+  lockMountPoint,
+} from "./mount_checks.ts";
 import { formatBytes, parseCount, parseSize } from "./units.ts";
 
 export const help = `usage: btfuse mount [OPTIONS] DIR
@@ -36,8 +42,9 @@ const sizeBytesMin = 2 ** 20;
 export async function run(args: string[]): Promise<number> {
   const parsed = parseCommandLine(args, {
     flags: ["foreground"],
-    // --log: the daemon's log file, given by its parent. --source: the first field of an fstab line.
-    values: ["size", "inodes", "name", "cache", "o", "log", "source"],
+    // --log and --suffix: the daemon's log file and its object's suffix, given by its parent. --source: the first field
+    // of an fstab line.
+    values: ["size", "inodes", "name", "cache", "o", "log", "suffix", "source"],
     alias: { f: "foreground" },
   });
   if (parsed.positional.length !== 1) {
@@ -57,18 +64,32 @@ export async function run(args: string[]): Promise<number> {
     );
   }
   const mountPoint = checkMountPoint(parsed.positional[0]);
-  checkMachine();
   const name = wanted.name ?? generateName(mountPoint);
-  await checkName(name);
   const request = { mountPoint, name, ...limits, options: options.passed };
-  if (parsed.flags.has("foreground")) return await serve(request, parsed.values.log.at(-1));
+  const log = parsed.values.log.at(-1);
+  // Started by a parent that has checked everything and holds the lock.
+  if (log !== undefined) {
+    const suffix = parsed.values.suffix.at(-1);
+    const object = { uid: currentUid(), name, ...(suffix !== undefined && { suffix }) };
+    return await serve({ ...request, object }, log);
+  }
+  checkMachine();
+  checkFileSizeLimit(regionSizes(request).regionBytes);
+  using lock = await lockMountPoint(mountPoint);
+  // Somebody who was faster may have mounted meanwhile.
+  checkMountPoint(mountPoint);
+  const object = await chooseObject(name);
+  if (parsed.flags.has("foreground")) {
+    return await serve({ ...request, object, whenMounted: () => lock[Symbol.dispose]() });
+  }
   const { startDaemon } = await import("../daemon/start.ts");
   const logPath = createLog(name);
-  await startDaemon({ command: daemonCommand(request, logPath), logPath, mountPoint, name });
+  const command = daemonCommand({ ...request, object }, logPath);
+  await startDaemon({ command, logPath, mountPoint, name });
   return 0;
 }
 
-async function serve(request: MountRequest, logPath: string | undefined): Promise<number> {
+async function serve(request: MountRequest, logPath?: string): Promise<number> {
   const { runDaemon } = await import("../daemon/daemon.ts");
   const code = await runDaemon(request);
   if (code === 0 && logPath !== undefined) removeLog(logPath);
@@ -76,7 +97,7 @@ async function serve(request: MountRequest, logPath: string | undefined): Promis
 }
 
 function daemonCommand(request: MountRequest, logPath: string): string[] {
-  const { sizeBytes, inodeCountMax, mode, uid, gid } = request;
+  const { sizeBytes, inodeCountMax, mode, uid, gid, object } = request;
   const own = { size: sizeBytes, inodes: inodeCountMax, mode: mode.toString(8), uid, gid };
   const options = Object.entries(own).filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${value}`);
@@ -92,6 +113,7 @@ function daemonCommand(request: MountRequest, logPath: string): string[] {
       "--cache",
       request.cache,
     ],
+    ...(object.suffix === undefined ? [] : ["--suffix", object.suffix]),
     ...["-o", [...options, ...request.options].join(",")],
     ...["--", request.mountPoint],
   ];

@@ -1,7 +1,8 @@
 /** `btfuse status` */
-import { inspect, type Statistics } from "../daemon/inspect.ts";
-import { btfuseMounts, mountUid, readMounts } from "../daemon/mountinfo.ts";
-import { currentUid, listObjects, type ObjectName } from "../daemon/shared_objects.ts";
+import type { Statistics } from "../core/statistics.ts";
+import { inspect, objectOfMount } from "../daemon/inspect.ts";
+import { btfuseMounts, readMounts } from "../daemon/mountinfo.ts";
+import { currentUid, listObjects, type ObjectName, objectName } from "../daemon/shared_objects.ts";
 import { BLOCK_BYTES } from "../region/layout.gen.ts";
 import { parseCommandLine, UsageError } from "./arguments.ts";
 import { formatBytes } from "./units.ts";
@@ -15,9 +16,7 @@ Lists btfuse mounts and what daemons that died have left in shared memory.
 Example: btfuse status --json`;
 
 /** What one line of the table, or one object of the JSON array, says. */
-interface Row {
-  name: string;
-  uid: number;
+interface Row extends ObjectName {
   /** Absent: nothing is mounted, only the shared-memory object is left. */
   mountPoint?: string;
   /** dead: its daemon has ended. unreadable: another user's, or damaged; `problem` says which. */
@@ -38,12 +37,12 @@ export function run(args: string[]): number {
 
 function collect(): Row[] {
   const rows = btfuseMounts(readMounts()).map((mount) =>
-    rowOf({ uid: mountUid(mount), name: mount.source }, mount.mountPoint)
+    rowOf(objectOfMount(mount), mount.mountPoint)
   );
   const own = currentUid();
   const leftOver = listObjects().filter((object) =>
     (own === 0 || object.uid === own) &&
-    !rows.some((row) => row.uid === object.uid && row.name === object.name)
+    !rows.some((row) => objectName(row) === objectName(object))
   );
   return [...rows, ...leftOver.map((object) => rowOf(object))];
 }

@@ -1,4 +1,5 @@
 /** DIR and NAME arguments: from what the user wrote to the mount that is meant. */
+import { removedDirectory } from "../../ffi/build_kind.ts";
 import { Failure } from "../daemon/failure.ts";
 import {
   BTFUSE_TYPE,
@@ -9,13 +10,8 @@ import {
   mountUid,
   readMounts,
 } from "../daemon/mountinfo.ts";
-import {
-  currentUid,
-  isMountName,
-  listObjects,
-  objectExists,
-  type ObjectName,
-} from "../daemon/shared_objects.ts";
+import { objectOfMount } from "../daemon/inspect.ts";
+import { currentUid, isMountName, listObjects, type ObjectName } from "../daemon/shared_objects.ts";
 
 /** At least one of the two: a dead daemon can leave a mount, an object, or both. */
 export interface Target {
@@ -30,6 +26,9 @@ export interface Target {
  */
 export function resolveMountPoint(path: string): string {
   const trimmed = path.replace(/\/+$/, "") || "/";
+  if (!trimmed.startsWith("/") && removedDirectory() !== undefined) {
+    throw new Failure(`${path} does not exist: the working directory has been removed`);
+  }
   const absolute = trimmed.startsWith("/") ? trimmed : `${Deno.cwd()}/${trimmed}`;
   try {
     return Deno.realPathSync(absolute);
@@ -60,7 +59,7 @@ export function findTarget(text: string): Target {
   const mounts = readMounts();
   const mount = mountAt(mounts, path);
   if (mount?.type === BTFUSE_TYPE) {
-    return { mount, object: { uid: mountUid(mount), name: mount.source } };
+    return { mount, object: objectOfMount(mount) };
   }
   if (byName !== undefined) return byName;
   if (mount !== undefined) {
@@ -74,16 +73,15 @@ export function findTarget(text: string): Target {
 /** Root may name what others have mounted, when only one has that name. */
 function findByName(name: string): Target | undefined {
   const own = currentUid();
-  const uids = own === 0
-    ? new Set(listObjects().filter((o) => o.name === name).map((o) => o.uid))
-    : [];
-  const candidates = [own, ...uids].map((uid) => ({ uid, name }));
-  for (const object of candidates) {
-    const mount = btfuseMounts(readMounts()).find((entry) =>
-      entry.source === name && mountUid(entry) === object.uid
-    );
-    if (mount !== undefined) return { mount, object };
-    if (objectExists(object)) return { object };
+  const objects = listObjects().filter((object) =>
+    object.name === name && (own === 0 || object.uid === own)
+  );
+  const mounts = btfuseMounts(readMounts()).filter((entry) => entry.source === name);
+  for (const uid of new Set([own, ...objects.map((object) => object.uid)])) {
+    const mount = mounts.find((entry) => mountUid(entry) === uid);
+    if (mount !== undefined) return { mount, object: objectOfMount(mount) };
+    const object = objects.find((candidate) => candidate.uid === uid);
+    if (object !== undefined) return { object };
   }
   return undefined;
 }

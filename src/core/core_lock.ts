@@ -10,7 +10,8 @@
  * checker, which notices when it is to change it, begins anew.
  */
 import { native } from "../../ffi/native.ts";
-import { type Region, RegionError } from "../region/region.ts";
+import { RegionError } from "../region/object.ts";
+import { type Region } from "../region/region.ts";
 import { SUPER_LOCK, SUPER_PAUSE } from "../region/layout.gen.ts";
 
 const SPINS = 200;

@@ -63,24 +63,6 @@ import { ACL_ACCESS, ACL_DEFAULT, Xattrs } from "./xattrs.ts";
 
 export type CacheMode = "auto" | "none";
 
-/** Counts and bytes, as `btfuse status` shows them. */
-export interface Statistics {
-  blockCountMax: number;
-  blockCountUsed: number;
-  inodeCountMax: number;
-  inodeCountUsed: number;
-  /** Size of the shared-memory object; sparse. */
-  regionBytes: number;
-  /** Memory that it takes. */
-  residentBytes: number;
-  /** The part of it that is not blocks: inodes, dentries, hash, sets. */
-  metadataBytes: number;
-  ownerPid: number;
-  ownerStartTime: number;
-  cache: CacheMode;
-  requestCount: number;
-}
-
 /** What a new inode is to be; its group and mode then follow the directory it is made in. */
 export interface NewInode {
   /** With the type (S_IFMT). */
@@ -395,24 +377,6 @@ export class FileSystem {
       for (let i = 0; i < length; i++) target[start + i] = this.region.inodeBytes[at + i];
     }
     return length;
-  }
-
-  statistics(): Statistics {
-    const { superblock, sizes } = this.region;
-    return {
-      blockCountMax: this.blockPool.count - 1,
-      blockCountUsed: this.blockPool.used,
-      inodeCountMax: this.inodePool.count - 1,
-      inodeCountUsed: this.inodePool.used,
-      regionBytes: sizes.regionBytes,
-      residentBytes: this.region.residentBytes(),
-      metadataBytes: this.region.metadataBytes(),
-      ownerPid: superblock[SUPER_OWNER_PID],
-      ownerStartTime: superblock[SUPER_OWNER_START_TICKS] +
-        superblock[SUPER_OWNER_START_TICKS + 1] * 2 ** 32,
-      cache: superblock[SUPER_CACHE_MODE] === 1 ? "none" : "auto",
-      requestCount: superblock[SUPER_REQUEST_COUNT] + superblock[SUPER_REQUEST_COUNT + 1] * 2 ** 32,
-    };
   }
 
   /**

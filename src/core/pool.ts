@@ -10,7 +10,8 @@
  * - `used` counts the records not in `free` (record 0, never handed out, aside), `dirtyCount` the dirty chunks.
  */
 import { IntegerSet } from "../region/integer_set.ts";
-import { type Region, RegionError } from "../region/region.ts";
+import { RegionError } from "../region/object.ts";
+import { type Region } from "../region/region.ts";
 import {
   BLOCK_BYTES,
   DENTRY_WORDS,

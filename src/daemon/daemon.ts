@@ -7,13 +7,14 @@
  */
 import { mountFuse } from "../../ffi/libfuse.ts";
 import { type CacheMode, FileSystem } from "../core/file_system.ts";
-import { Region, regionSizes } from "../region/region.ts";
+import { regionSizes } from "../region/sizes.ts";
+import { createRegion } from "./create_region.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
 import { applyAccessTimeOptions, optionsForLibfuse, watchMount } from "./mount_watch.ts";
 import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf, usersOf } from "./process_table.ts";
-import { currentUid, objectName } from "./shared_objects.ts";
+import type { ObjectName } from "./shared_objects.ts";
 import { unmount } from "./unmount.ts";
 import { startWorker, type WorkerStopped } from "./worker.ts";
 
@@ -21,6 +22,7 @@ export interface MountRequest {
   /** Absolute and without symbolic links. */
   mountPoint: string;
   name: string;
+  object: ObjectName;
   sizeBytes: number;
   inodeCountMax?: number;
   cache: CacheMode;
@@ -30,6 +32,8 @@ export interface MountRequest {
   gid: number;
   /** For libfuse, such as "ro" or "allow_other". */
   options: string[];
+  /** Called once the mount is there. */
+  whenMounted?: () => void;
 }
 
 const giveBackIntervalMs = 250;
@@ -43,10 +47,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   const { mountPoint, name } = request;
   protectFromMemoryShortage();
   let ring: Ring | undefined;
-  const region = Region.create({
-    name: objectName({ uid: currentUid(), name }),
-    sizes: regionSizes(request),
-  });
+  const region = createRegion(request.object, regionSizes(request));
   try {
     const fileSystem = FileSystem.format(region, {
       ...request,
@@ -63,6 +64,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
     const [major, minor] = mount.device.split(":").map(Number);
     fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
+    request.whenMounted?.();
     const stopped = startWorker("kernel", region, fuseFd, request.cache);
     ring = startRing(region, fuseFd, request.cache);
     applyAccessTimeOptions(mountPoint, request.options);

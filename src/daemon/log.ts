@@ -3,7 +3,7 @@
  * the daemon removes when it ends well and which stays when something failed.
  */
 import { Failure } from "./failure.ts";
-import { currentUid, objectExists } from "./shared_objects.ts";
+import { currentUid, listObjects } from "./shared_objects.ts";
 
 const messageBytesMax = 1 << 20;
 const keptDays = 7;
@@ -63,10 +63,13 @@ function requireOwn(directory: string): void {
 
 function removeOldLogs(directory: string): void {
   const uid = currentUid();
+  const inUse = new Set(
+    listObjects().filter((object) => object.uid === uid).map(({ name }) => name),
+  );
   const before = Date.now() - keptDays * 24 * 3600 * 1000;
   for (const entry of Deno.readDirSync(directory)) {
     const name = entry.name.replace(/\.log$/, "");
-    if (name === entry.name || objectExists({ uid, name })) continue;
+    if (name === entry.name || inUse.has(name)) continue;
     const path = `${directory}/${entry.name}`;
     if ((Deno.lstatSync(path).mtime?.getTime() ?? 0) < before) Deno.removeSync(path);
   }

@@ -18,8 +18,16 @@ export interface MountEntry {
 /** Type of our mounts in the mount table. */
 export const BTFUSE_TYPE = "fuse.btfuse";
 
-export function readMounts(): MountEntry[] {
-  return parseMounts(Deno.readTextFileSync("/proc/self/mountinfo"));
+export function readMounts(): MountEntry[];
+/** The mount table of another process; empty when it cannot be read. */
+export function readMounts(pid: number): MountEntry[];
+export function readMounts(pid?: number): MountEntry[] {
+  if (pid === undefined) return parseMounts(Deno.readTextFileSync("/proc/self/mountinfo"));
+  try {
+    return parseMounts(Deno.readTextFileSync(`/proc/${pid}/mountinfo`));
+  } catch {
+    return [];
+  }
 }
 
 export function parseMounts(text: string): MountEntry[] {

@@ -57,6 +57,17 @@ export function hasEnded(pid: number, sinceTicks: number): boolean {
   return isZombie || stat.startTime > sinceTicks;
 }
 
+/** Whether the process runs with this user's rights. */
+export function belongsTo(pid: number, uid: number): boolean {
+  try {
+    const [, effective] = /^Uid:\t\d+\t(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ??
+      [];
+    return Number(effective) === uid;
+  } catch {
+    return false; // gone meanwhile
+  }
+}
+
 /** Sends a signal; a process that is gone already is no error. */
 export function sendSignal(pid: number, signal: Deno.Signal): void {
   try {

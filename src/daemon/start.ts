@@ -2,9 +2,10 @@
 import { reapChild, spawnDaemon } from "../../ffi/process.ts";
 import { Failure } from "./failure.ts";
 import { endOfLog, removeLog } from "./log.ts";
-import { BTFUSE_TYPE, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
+import { inspect, objectOfMount } from "./inspect.ts";
+import { BTFUSE_TYPE, mountAt, type MountEntry, mountUid, readMounts } from "./mountinfo.ts";
 import { sendSignal } from "./process_table.ts";
-import { currentUid, removeObject } from "./shared_objects.ts";
+import { currentUid, objectsNamed, removeObject } from "./shared_objects.ts";
 import { unmount } from "./unmount.ts";
 
 export interface DaemonStart {
@@ -33,9 +34,12 @@ export async function startDaemon(start: DaemonStart): Promise<void> {
   let problem = `the mount did not answer within ${answerTimeoutMs / 1000} s`;
   const deadline = performance.now() + answerTimeoutMs;
   while (performance.now() < deadline) {
-    if (await answers(start, deadline)) return;
+    if (await answers(start, pid, deadline)) return;
     const code = reapChild(pid);
-    if (code !== undefined) return fail(start, `the daemon ended with exit code ${code}`);
+    if (code !== undefined) {
+      removeObjects(start);
+      return fail(start, howItEnded(code));
+    }
     if (interrupted) {
       problem = "interrupted";
       break;
@@ -56,8 +60,19 @@ function fail(start: DaemonStart, problem: string): never {
   throw new Failure(text);
 }
 
-async function answers(start: DaemonStart, deadline: number): Promise<boolean> {
-  if (ownMount(start) === undefined) return false;
+function howItEnded(code: number): string {
+  const signal = code - 128;
+  return signal > 0 && signal < 65
+    ? `the daemon was ended by signal ${signal}`
+    : `the daemon ended with exit code ${code}`;
+}
+
+/** Whether the mount on the directory is this daemon's, and another one's is not taken for it. */
+async function answers(start: DaemonStart, pid: number, deadline: number): Promise<boolean> {
+  const mount = ownMount(start);
+  if (mount === undefined) return false;
+  const { owner, device } = inspect(objectOfMount(mount));
+  if (owner?.pid !== pid || device !== mount.device) return false;
   // When the daemon hangs, so does stat: in another thread, and it ends with the daemon.
   const answered = Deno.stat(start.mountPoint).then(() => true, () => false);
   return await Promise.race([answered, delay(deadline - performance.now())]);
@@ -65,7 +80,20 @@ async function answers(start: DaemonStart, deadline: number): Promise<boolean> {
 
 function ownMount({ mountPoint, name }: DaemonStart): MountEntry | undefined {
   const entry = mountAt(readMounts(), mountPoint);
-  return entry?.type === BTFUSE_TYPE && entry.source === name ? entry : undefined;
+  return entry?.type === BTFUSE_TYPE && entry.source === name && mountUid(entry) === currentUid()
+    ? entry
+    : undefined;
+}
+
+function isServed(mount: MountEntry): boolean {
+  return inspect(objectOfMount(mount)).daemonRuns;
+}
+
+/** What a daemon has left that could not remove it any more. There was nothing of this name before without a daemon. */
+function removeObjects({ name }: DaemonStart): void {
+  for (const object of objectsNamed(currentUid(), name)) {
+    if (!inspect(object).daemonRuns) removeObject(object);
+  }
 }
 
 async function endDaemon(start: DaemonStart, pid: number): Promise<void> {
@@ -75,8 +103,8 @@ async function endDaemon(start: DaemonStart, pid: number): Promise<void> {
     while (performance.now() < deadline) {
       if (reapChild(pid) !== undefined) {
         const left = ownMount(start);
-        if (left !== undefined) await unmount(left, "force");
-        removeObject({ uid: currentUid(), name: start.name });
+        if (left !== undefined && !isServed(left)) await unmount(left, "force");
+        removeObjects(start);
         return;
       }
       await delay(pollMs);

@@ -1,6 +1,7 @@
 /** Taking a mount down, as root with umount2(2), as a user with fusermount3. Shared by the daemon and `btfuse umount`. */
 import { EBUSY, EINVAL, EPERM, MNT_DETACH, MNT_FORCE, umount2 } from "../../ffi/process.ts";
 import type { MountEntry } from "./mountinfo.ts";
+import { currentUid } from "./shared_objects.ts";
 
 /**
  * - plain: only when nothing uses it;
@@ -19,7 +20,7 @@ const flagsOf = { plain: 0, detach: MNT_DETACH, force: MNT_FORCE | MNT_DETACH };
 
 /** The mount must be the topmost on its directory: see `mountAt`. */
 export async function unmount(mount: MountEntry, manner: UnmountManner): Promise<UnmountResult> {
-  const result = Deno.uid() === 0
+  const result = currentUid() === 0
     ? unmountAsRoot(mount.mountPoint, flagsOf[manner])
     : await unmountAsUser(mount.mountPoint, manner === "plain" ? ["-u"] : ["-u", "-z"]);
   if (manner === "force") abortConnection(mount);

@@ -6,125 +6,12 @@
  * `btfuse status` and `btfuse check` only read.
  */
 import { checked, native, pointerTo } from "../../ffi/native.ts";
-import {
-  BLOCK_BYTES,
-  CLIENT_COUNT_MAX,
-  CLIENT_PAGES,
-  DENTRY_WORDS,
-  INODE_CHUNK_COUNT,
-  INODE_WORDS,
-  LAYOUT_HASH_HI,
-  LAYOUT_HASH_LO,
-  MAGIC_HI,
-  MAGIC_LO,
-  PAGE_BYTES,
-  RING_SLOT_COUNT,
-  SLOT_CHUNK_COUNT,
-  SUPER_BLOCK_COUNT_MAX,
-  SUPER_BLOCK_PAGE,
-  SUPER_BLOCK_SET_PAGE,
-  SUPER_BUCKET_COUNT,
-  SUPER_BUCKET_PAGE,
-  SUPER_CLIENT_PAGE,
-  SUPER_FORMATTED,
-  SUPER_INODE_COUNT_MAX,
-  SUPER_INODE_PAGE,
-  SUPER_INODE_SET_PAGE,
-  SUPER_LAYOUT_HASH,
-  SUPER_MAGIC,
-  SUPER_REGION_BYTES,
-  SUPER_RING_PAGE,
-  SUPER_SLOT_COUNT_MAX,
-  SUPER_SLOT_PAGE,
-  SUPER_SLOT_SET_PAGE,
-} from "./layout.gen.ts";
-import { IntegerSet } from "./integer_set.ts";
+import { BLOCK_BYTES, CLIENT_PAGES, PAGE_BYTES } from "./layout.gen.ts";
+import { openObject, RegionError } from "./object.ts";
+import { type RegionSizes, sizesOf, writeSizes } from "./sizes.ts";
 
-/** A region that cannot be made or used; the message says which one and why, for a person to read. */
-export class RegionError extends Error {
-  override name = "RegionError";
-}
-
-/** Counts and first pages of every area; follows from three numbers, so it is the same on each side. */
-export interface RegionSizes {
-  inodeCountMax: number;
-  slotCountMax: number;
-  blockCountMax: number;
-  bucketCount: number;
-  inodeSetPage: number;
-  slotSetPage: number;
-  blockSetPage: number;
-  bucketPage: number;
-  inodePage: number;
-  slotPage: number;
-  blockPage: number;
-  ringPage: number;
-  clientPage: number;
-  regionBytes: number;
-}
-
-/** Keeps every record's first word below 2^31, where typed arrays are fast. */
-export const INODE_COUNT_LIMIT = 20_000_000;
-/** Block numbers have 31 bits (the top one marks unwritten blocks). */
-export const SIZE_BYTES_LIMIT = 2 ** 31 * BLOCK_BYTES;
-/** Names of up to 64 bytes take one slot, the longest three. */
-const SLOTS_PER_INODE = 3;
 /** Blocks are seen through windows of 2 GiB, so that byte indexes stay below 2^31. */
 const WINDOW_BLOCKS = 2 ** 31 / BLOCK_BYTES;
-
-/**
- * @param o.sizeBytes room for file data (and block maps), rounded up to a block
- * @param o.inodeCountMax files, directories and links that can exist (default: one a block of the size)
- */
-export function regionSizes(o: { sizeBytes: number; inodeCountMax?: number }): RegionSizes {
-  // Record 0 of every table means "none" and is never handed out.
-  const blockCountMax = Math.min(2 ** 31, Math.ceil(o.sizeBytes / BLOCK_BYTES) + 1);
-  const inodeCountMax = 1 + Math.min(
-    INODE_COUNT_LIMIT,
-    Math.max(1, Math.ceil(o.inodeCountMax ?? blockCountMax)),
-  );
-  return arrange(inodeCountMax, inodeCountMax * SLOTS_PER_INODE, blockCountMax);
-}
-
-function arrange(inodeCountMax: number, slotCountMax: number, blockCountMax: number): RegionSizes {
-  // Chains of two names on average when the file system is full.
-  const bucketCount = 2 ** Math.ceil(Math.log2(inodeCountMax / 2));
-  let page = 1;
-  const area = (bytes: number) => {
-    const first = page;
-    page += Math.ceil(bytes / PAGE_BYTES);
-    return first;
-  };
-  const sizes = {
-    inodeCountMax,
-    slotCountMax,
-    blockCountMax,
-    bucketCount,
-    inodeSetPage: area(poolWords(inodeCountMax, INODE_CHUNK_COUNT) * 4),
-    slotSetPage: area(poolWords(slotCountMax, SLOT_CHUNK_COUNT) * 4),
-    blockSetPage: area(poolWords(blockCountMax, 1) * 4),
-    bucketPage: area(bucketCount * 4),
-    inodePage: area(inodeCountMax * INODE_WORDS * 4),
-    slotPage: area(slotCountMax * DENTRY_WORDS * 4),
-    blockPage: area(blockCountMax * BLOCK_BYTES),
-    ringPage: area(RING_SLOT_COUNT * PAGE_BYTES),
-    clientPage: area(CLIENT_COUNT_MAX * CLIENT_PAGES * PAGE_BYTES),
-  };
-  return { ...sizes, regionBytes: page * PAGE_BYTES };
-}
-
-/** A pool keeps two sets: its free records, and its free chunks that still hold memory. */
-export function poolWords(count: number, chunkCount: number): number {
-  return IntegerSet.wordCount(count) + IntegerSet.wordCount(Math.ceil(count / chunkCount));
-}
-
-function sizesOf(superblock: Uint32Array): RegionSizes {
-  return arrange(
-    superblock[SUPER_INODE_COUNT_MAX],
-    superblock[SUPER_SLOT_COUNT_MAX],
-    superblock[SUPER_BLOCK_COUNT_MAX],
-  );
-}
 
 /** The memory behind a region: shared memory of this process, or a plain buffer in tests. */
 interface Backing {
@@ -223,24 +110,12 @@ export class Region implements Disposable {
 
   /**
    * Attaches to an existing object.
-   * @throws {RegionError} missing, no permission, truncated, not a btfuse region, or of another version
+   * @param owner the user whose object it must be
+   * @throws {RegionError} missing, another user's, truncated, not a btfuse region, or of another version
    */
-  static open(name: string): Region {
-    const refuse = (why: string): never => {
-      throw new RegionError(`cannot use the shared-memory object ${name}: ${why}`);
-    };
-    const fd = native().bt_region_open(cString(name));
-    if (fd < 0) refuse(checked.text(fd));
+  static open(name: string, owner: number): Region {
+    const { fd, words } = openObject(name, owner);
     try {
-      const bytes = regionFileBytes(fd);
-      if (bytes < PAGE_BYTES) {
-        refuse(`it has ${bytes} bytes, less than a superblock: truncated or not of btfuse`);
-      }
-      const superblock = mapBuffer(name, fd, PAGE_BYTES);
-      const words = new Uint32Array(superblock.buffer).slice();
-      superblock.release();
-      const why = superblockProblem(words, bytes);
-      if (why) refuse(why);
       return Region.#mapped(name, fd, sizesOf(words), "map");
     } catch (error) {
       native().bt_close(fd);
@@ -332,22 +207,6 @@ export class Region implements Disposable {
     return this.fd < 0 || native().bt_region_is_alone(this.fd) === 1;
   }
 
-  /** Bytes of memory that the object really takes (st_blocks). */
-  residentBytes(): number {
-    if (this.fd < 0) return this.bytes;
-    const out = new Float64Array(2);
-    checked(native().bt_region_stat(this.fd, out), "stat shared memory");
-    return out[1];
-  }
-
-  /** Bytes of memory that everything before the blocks takes. */
-  metadataBytes(): number {
-    const end = this.sizes.blockPage * PAGE_BYTES;
-    if (this.fd < 0) return end;
-    const bytes = native().bt_region_data_bytes(this.fd, 0n, BigInt(end));
-    return checked(bytes, "measure shared memory");
-  }
-
   /** Removes the object's name; the memory goes with the last mapping. */
   unlink(): void {
     native().bt_region_unlink(cString(this.name));
@@ -359,56 +218,8 @@ export class Region implements Disposable {
   }
 }
 
-function writeSizes(superblock: Uint32Array, sizes: RegionSizes): void {
-  superblock[SUPER_INODE_COUNT_MAX] = sizes.inodeCountMax;
-  superblock[SUPER_SLOT_COUNT_MAX] = sizes.slotCountMax;
-  superblock[SUPER_BLOCK_COUNT_MAX] = sizes.blockCountMax;
-  superblock[SUPER_BUCKET_COUNT] = sizes.bucketCount;
-  superblock[SUPER_INODE_SET_PAGE] = sizes.inodeSetPage;
-  superblock[SUPER_SLOT_SET_PAGE] = sizes.slotSetPage;
-  superblock[SUPER_BLOCK_SET_PAGE] = sizes.blockSetPage;
-  superblock[SUPER_BUCKET_PAGE] = sizes.bucketPage;
-  superblock[SUPER_INODE_PAGE] = sizes.inodePage;
-  superblock[SUPER_SLOT_PAGE] = sizes.slotPage;
-  superblock[SUPER_BLOCK_PAGE] = sizes.blockPage;
-  superblock[SUPER_RING_PAGE] = sizes.ringPage;
-  superblock[SUPER_CLIENT_PAGE] = sizes.clientPage;
-  superblock[SUPER_REGION_BYTES] = sizes.regionBytes % 2 ** 32;
-  superblock[SUPER_REGION_BYTES + 1] = Math.floor(sizes.regionBytes / 2 ** 32);
-}
-
-/** Why these bytes are not the superblock of a whole region of this version, or "". */
-function superblockProblem(words: Uint32Array, objectBytes: number): string {
-  if (words[SUPER_MAGIC] !== MAGIC_LO || words[SUPER_MAGIC + 1] !== MAGIC_HI) {
-    return "it is not a btfuse region (wrong magic number)";
-  }
-  if (
-    words[SUPER_LAYOUT_HASH] !== LAYOUT_HASH_LO || words[SUPER_LAYOUT_HASH + 1] !== LAYOUT_HASH_HI
-  ) {
-    return "it was made by another version of btfuse (layout differs)";
-  }
-  if (words[SUPER_FORMATTED] !== 1) return "its formatting was never finished";
-  const sizes = sizesOf(words);
-  const expected = new Uint32Array(PAGE_BYTES / 4);
-  writeSizes(expected, sizes);
-  for (let word = 0; word < expected.length; word++) {
-    if (expected[word] !== 0 && expected[word] !== words[word]) {
-      return "its superblock contradicts itself: damaged";
-    }
-  }
-  return objectBytes === sizes.regionBytes
-    ? ""
-    : `it has ${objectBytes} bytes instead of ${sizes.regionBytes}: truncated or damaged`;
-}
-
 function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
-}
-
-function regionFileBytes(fd: number): number {
-  const out = new Float64Array(2);
-  checked(native().bt_region_stat(fd, out), "stat shared memory");
-  return out[0];
 }
 
 function mapBuffer(name: string, fd: number, bytes: number) {

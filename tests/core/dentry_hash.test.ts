@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { DentryHash } from "../../src/core/dentry_hash.ts";
 import { Pool } from "../../src/core/pool.ts";
 import { SlotChain } from "../../src/core/slot_chain.ts";
-import { Region, regionSizes } from "../../src/region/region.ts";
+import { Region } from "../../src/region/region.ts";
+import { regionSizes } from "../../src/region/sizes.ts";
 import {
   DENTRY_EXTENSION,
   DENTRY_HASH,

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Pool } from "../../src/core/pool.ts";
-import { Region, regionSizes } from "../../src/region/region.ts";
+import { Region } from "../../src/region/region.ts";
+import { regionSizes } from "../../src/region/sizes.ts";
 import { MIB, Random } from "./support.ts";
 
 function newRegion(): Region {

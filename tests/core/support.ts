@@ -1,7 +1,8 @@
 /** What the tests of the core share: small regions in plain memory, and random numbers that can be had again. */
 import { randomSeed } from "../support/seed.ts";
 import { FileSystem } from "../../src/core/file_system.ts";
-import { Region, regionSizes } from "../../src/region/region.ts";
+import { Region } from "../../src/region/region.ts";
+import { regionSizes } from "../../src/region/sizes.ts";
 
 export const MIB = 1 << 20;
 

@@ -121,7 +121,7 @@ export class RingClient implements Disposable {
    * @param pid whose client it is
    */
   static attach(object: string, pid = Deno.pid): RingClient {
-    const region = Region.open(object.replace("/dev/shm", ""));
+    const region = Region.open(object.replace("/dev/shm", ""), Deno.uid() ?? 0);
     const client = new RingClient(region, freeNumber(region));
     const uptimeSeconds = Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]);
     const now = uptimeSeconds * 1e9;

@@ -51,7 +51,7 @@ export interface Usage {
 }
 
 export function usage(m: BtfuseMount): Usage {
-  using region = Region.open(m.object.replace("/dev/shm", ""));
+  using region = Region.open(m.object.replace("/dev/shm", ""), Deno.uid() ?? 0);
   const fs = FileSystem.open(region);
   const { superblock, inodes, ring, clients } = region;
   const found: Usage = {
