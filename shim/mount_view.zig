@@ -15,8 +15,6 @@ pub const Place = struct {
     /// As st_dev and st_ino.
     device: u64,
     ino: u64,
-    uid: u32,
-    gid: u32,
 };
 
 pub const Mount = struct {
@@ -32,14 +30,14 @@ const first_unique: u64 = 1 << 31;
 /// Which of a mount's two numbers is wanted.
 pub const Numbers = enum { newest, of_mountinfo };
 
-const statx_basic_stats: u32 = 0x07ff;
+const statx_ino: u32 = 0x100;
 const statx_mnt_id: u32 = 0x1000;
 const statx_mnt_id_unique: u32 = 0x4000;
 
-/// What the path leads to; null on any error, or when the kernel does not tell mounts apart (before Linux 5.8).
+/// What the path leads to; the file system that it leads to is not asked. Null on any error, or when the kernel does not tell mounts apart (before Linux 5.8).
 pub fn at(path: [*:0]const u8, numbers: Numbers) ?Place {
     var found: linux.Statx = undefined;
-    const mask = statx_basic_stats | statx_mnt_id | if (numbers == .newest) statx_mnt_id_unique else 0;
+    const mask = statx_ino | statx_mnt_id | if (numbers == .newest) statx_mnt_id_unique else 0;
     const at_fdcwd: usize = @bitCast(@as(isize, linux.AT.FDCWD));
     const result = linux.syscall5(.statx, at_fdcwd, @intFromPtr(path), linux.AT.STATX_DONT_SYNC, mask, @intFromPtr(&found));
     if (linux.errno(result) != .SUCCESS) return null;
@@ -48,8 +46,6 @@ pub fn at(path: [*:0]const u8, numbers: Numbers) ?Place {
         .mount = found.mnt_id,
         .device = deviceNumber(found.dev_major, found.dev_minor),
         .ino = found.ino,
-        .uid = found.uid,
-        .gid = found.gid,
     };
 }
 

@@ -192,9 +192,7 @@ fn look(v: *const region.View) ?counters.Reason {
     const now = coarseMilliseconds();
     const configuration = region.configuration() orelse return .not_attached;
     const view = mount_view.look(configuration.mount) orelse return .not_attached;
-    const root = region.inode(v, layout.root_ino) orelse return .not_attached;
     if (view.place.device != v.device or view.place.ino != layout.root_ino) return .mount_changed;
-    if (view.place.uid != root.uid or view.place.gid != root.gid) return .other_namespace;
     if (view.mount.is_covered) return .mount_changed;
     if (view.mount.flags & layout.mount_id_mapped != 0) return .other_namespace;
     @atomicStore(u64, &known_mount, view.place.mount, .monotonic);
