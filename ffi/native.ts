@@ -40,6 +40,8 @@ const symbols = {
   bt_mount_set_atime: { parameters: ["buffer", "u32"], result: "i32" },
   /** int bt_mount_look(const char *path, int mountinfo, double out[2], char *mount_point, uint64_t capacity): for tests; flags and whether something lies on it */
   bt_mount_look: { parameters: ["buffer", "i32", "buffer", "buffer", "u64"], result: "i32" },
+  /** uint32_t bt_inline_calls(const char *name, const uint8_t *code, uint64_t length): 1 none, 2 with descriptors, 3 others */
+  bt_inline_calls: { parameters: ["buffer", "buffer", "u64"], result: "u32" },
   /** uint32_t bt_processor(void): the number of the one that the thread runs on */
   bt_processor: { parameters: [], result: "u32" },
   /** void bt_leave_processor(void): the thread goes on on another one, if it may */

@@ -366,6 +366,10 @@ pub const Extension = extern struct {
     bytes: [120]u8,
 };
 
+/// Client 0 does not exist: the page of its area behind its record holds what clients have found out about the machine code of programs
+/// (preload/machine_code.zig), which costs more to find out than to look up.
+pub const verdict_page = 1;
+
 /// Programs that can be attached at a time.
 pub const client_count_max = 1024;
 /// A client's area: its record, then pages of open file descriptions.

@@ -8,4 +8,5 @@ comptime {
     _ = @import("mount_watch.zig");
     _ = @import("processor.zig");
     _ = @import("files.zig");
+    _ = @import("machine_code.zig");
 }

@@ -26,6 +26,7 @@ comptime {
     _ = @import("preload/calls_syscall.zig");
     _ = @import("preload/calls_write.zig");
     _ = @import("preload/limits.zig");
+    _ = @import("preload/machine_code.zig");
     _ = @import("preload/paths.zig");
     _ = @import("preload/umask.zig");
     _ = @import("preload/watches.zig");

@@ -62,6 +62,8 @@ pub const Reason = enum {
     other_namespace,
     /// A seccomp filter, a Landlock domain or a security module stands between the process and the kernel.
     sandboxed,
+    /// The program makes system calls by itself, which the library would not see.
+    own_calls,
     /// The mount's path leads elsewhere by now, or something was mounted on it or in it.
     mount_changed,
     /// The descriptor is an ordinary one.

@@ -20,6 +20,7 @@ const clients = @import("clients.zig");
 const early = @import("early.zig");
 const full_table = @import("full_table.zig");
 const kept = @import("kept.zig");
+const machine_code = @import("machine_code.zig");
 const placeholder = @import("placeholder.zig");
 const private = @import("private.zig");
 const region = @import("region.zig");
@@ -171,6 +172,7 @@ pub const Claimed = union(enum) { claim: Claim, no_room, gate_closed };
 /// A new description, counted in the inode, which keeps that alive: whether it was there all the time, the caller looks
 /// afterwards. One that the daemon has made for us is counted already.
 pub fn claim(v: *const View, what: reopen.What, is_counted: bool) Claimed {
+    if (machine_code.isOutdated()) machine_code.look(v);
     const client = clients.get(v);
     if (client == 0) return .no_room;
     const index = clients.claimDescription(v, client) orelse return .no_room;

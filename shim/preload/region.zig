@@ -10,6 +10,7 @@ const layout = @import("layout");
 const counters = @import("counters.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
+const machine_code = @import("machine_code.zig");
 const system = @import("system.zig");
 
 pub const View = struct {
@@ -199,6 +200,8 @@ noinline fn attachNow() ?*const View {
     const mapped = map();
     if (mapped) |found| the_view = found;
     @atomicStore(State, &state, if (mapped == null) .failed else .attached, .release);
+    if (mapped != null) machine_code.look(&the_view);
+    if (gate.isClosed()) return null;
     return view();
 }
 

@@ -12,6 +12,8 @@ pub const Rule = struct {
     descriptors: u8 = 0,
     /// By argument: it is a path, which starts at the descriptor before it, if there is one.
     paths: u8 = 0,
+    /// It makes, closes or waits for descriptors that none of the arguments is, or becomes another program.
+    is_about_descriptors: bool = false,
 };
 
 const everything: Rule = .{ .descriptors = 0b11_1111 };
@@ -81,37 +83,40 @@ const on_paths = [_]Signature{
     .{ .pivot_root, "pp" }, .{ .mount, "pp" },      .{ .umount2, "p" },      .{ .quotactl, "-p" },
 };
 
-/// Neither takes a descriptor nor follows a path, or takes descriptors in memory and is looked at by calls_syscall.zig.
+/// Descriptors that are made, or named by ranges, lists and structures: those calls_syscall.zig looks at itself.
+const about_descriptors = [_]SYS{
+    .pipe,         .pipe2,        .socket,      .socketpair,   .eventfd,       .eventfd2,  .timerfd_create, .epoll_create,            .epoll_create1, .inotify_init, .inotify_init1, .fanotify_init,
+    .memfd_create, .memfd_secret, .userfaultfd, .pidfd_open,   .fsopen,        .mq_open,   .mq_unlink,      .landlock_create_ruleset, .close_range,   .poll,         .ppoll,         .select,
+    .pselect6,     .io_setup,     .io_destroy,  .io_getevents, .io_pgetevents, .io_submit, .io_cancel,      .io_uring_setup,          .bpf,           .statmount,    .listmount,     .listns,
+};
+
+/// Neither takes a descriptor nor follows a path.
 const others = [_]SYS{
-    // Descriptors that are made, or named by ranges, lists and structures
-    .pipe,              .pipe2,             .socket,            .socketpair,      .eventfd,         .eventfd2,                .timerfd_create, .epoll_create,            .epoll_create1,      .inotify_init,           .inotify_init1,          .fanotify_init,
-    .memfd_create,      .memfd_secret,      .userfaultfd,       .pidfd_open,      .fsopen,          .mq_open,                 .mq_unlink,      .landlock_create_ruleset, .close_range,        .poll,                   .ppoll,                  .select,
-    .pselect6,          .io_setup,          .io_destroy,        .io_getevents,    .io_pgetevents,   .io_submit,               .io_cancel,      .io_uring_setup,          .bpf,                .statmount,              .listmount,              .listns,
     // Processes and threads
-    .clone,             .clone3,            .fork,              .vfork,           .exit,            .exit_group,              .wait4,          .kill,                    .tkill,              .tgkill,                 .ptrace,                 .gettid,
-    .getpid,            .getppid,           .getpgrp,           .getpgid,         .setpgid,         .getsid,                  .setsid,         .set_tid_address,         .arch_prctl,         .personality,            .membarrier,             .rseq,
-    .seccomp,           .unshare,           .set_robust_list,   .get_robust_list, .futex,           .futex_waitv,             .futex_wake,     .futex_wait,              .futex_requeue,      .restart_syscall,        .set_thread_area,        .get_thread_area,
-    .modify_ldt,        .process_vm_readv,  .process_vm_writev, .uretprobe,       .uprobe,          .map_shadow_stack,        .ioprio_set,     .ioprio_get,              .getpriority,        .setpriority,            .getrusage,              .getrlimit,
-    .setrlimit,         .prlimit64,         .times,             .getcpu,          .sched_yield,     .sched_setparam,          .sched_getparam, .sched_setscheduler,      .sched_getscheduler, .sched_get_priority_max, .sched_get_priority_min, .sched_rr_get_interval,
+    .clone,             .clone3,            .fork,              .vfork,           .exit,            .exit_group,              .wait4,          .kill,               .tkill,              .tgkill,                 .ptrace,                 .gettid,
+    .getpid,            .getppid,           .getpgrp,           .getpgid,         .setpgid,         .getsid,                  .setsid,         .set_tid_address,    .arch_prctl,         .personality,            .membarrier,             .rseq,
+    .seccomp,           .unshare,           .set_robust_list,   .get_robust_list, .futex,           .futex_waitv,             .futex_wake,     .futex_wait,         .futex_requeue,      .restart_syscall,        .set_thread_area,        .get_thread_area,
+    .modify_ldt,        .process_vm_readv,  .process_vm_writev, .uretprobe,       .uprobe,          .map_shadow_stack,        .ioprio_set,     .ioprio_get,         .getpriority,        .setpriority,            .getrusage,              .getrlimit,
+    .setrlimit,         .prlimit64,         .times,             .getcpu,          .sched_yield,     .sched_setparam,          .sched_getparam, .sched_setscheduler, .sched_getscheduler, .sched_get_priority_max, .sched_get_priority_min, .sched_rr_get_interval,
     .sched_setaffinity, .sched_getaffinity, .sched_setattr,     .sched_getattr,
     // Who one is
-      .getuid,          .geteuid,                 .getgid,         .getegid,                 .getgroups,          .setuid,                 .setgid,                 .setreuid,
-    .setregid,          .setgroups,         .setresuid,         .getresuid,       .setresgid,       .getresgid,               .setfsuid,       .setfsgid,                .capget,             .capset,                 .umask,                  .lsm_get_self_attr,
+      .getuid,          .geteuid,                 .getgid,         .getegid,            .getgroups,          .setuid,                 .setgid,                 .setreuid,
+    .setregid,          .setgroups,         .setresuid,         .getresuid,       .setresgid,       .getresgid,               .setfsuid,       .setfsgid,           .capget,             .capset,                 .umask,                  .lsm_get_self_attr,
     .lsm_set_self_attr, .lsm_list_modules,  .add_key,           .request_key,     .keyctl,
     // Signals and time
-             .rt_sigaction,            .rt_sigprocmask, .rt_sigreturn,            .rt_sigpending,      .rt_sigtimedwait,        .rt_sigqueueinfo,        .rt_tgsigqueueinfo,
-    .rt_sigsuspend,     .sigaltstack,       .pause,             .alarm,           .nanosleep,       .clock_nanosleep,         .getitimer,      .setitimer,               .timer_create,       .timer_settime,          .timer_gettime,          .timer_getoverrun,
-    .timer_delete,      .time,              .gettimeofday,      .settimeofday,    .clock_settime,   .clock_gettime,           .clock_getres,   .clock_adjtime,           .adjtimex,
+             .rt_sigaction,            .rt_sigprocmask, .rt_sigreturn,       .rt_sigpending,      .rt_sigtimedwait,        .rt_sigqueueinfo,        .rt_tgsigqueueinfo,
+    .rt_sigsuspend,     .sigaltstack,       .pause,             .alarm,           .nanosleep,       .clock_nanosleep,         .getitimer,      .setitimer,          .timer_create,       .timer_settime,          .timer_gettime,          .timer_getoverrun,
+    .timer_delete,      .time,              .gettimeofday,      .settimeofday,    .clock_settime,   .clock_gettime,           .clock_getres,   .clock_adjtime,      .adjtimex,
     // Memory
               .brk,                    .mprotect,               .pkey_mprotect,
-    .pkey_alloc,        .pkey_free,         .munmap,            .mremap,          .msync,           .mincore,                 .madvise,        .mlock,                   .mlock2,             .munlock,                .mlockall,               .munlockall,
-    .mseal,             .remap_file_pages,  .mbind,             .set_mempolicy,   .get_mempolicy,   .set_mempolicy_home_node, .migrate_pages,  .move_pages,              .shmget,             .shmat,                  .shmctl,                 .shmdt,
+    .pkey_alloc,        .pkey_free,         .munmap,            .mremap,          .msync,           .mincore,                 .madvise,        .mlock,              .mlock2,             .munlock,                .mlockall,               .munlockall,
+    .mseal,             .remap_file_pages,  .mbind,             .set_mempolicy,   .get_mempolicy,   .set_mempolicy_home_node, .migrate_pages,  .move_pages,         .shmget,             .shmat,                  .shmctl,                 .shmdt,
     // The system
-    .semget,            .semop,             .semctl,            .semtimedop,      .msgget,          .msgsnd,                  .msgrcv,         .msgctl,                  .uname,              .sysinfo,                .syslog,                 .sysctl,
-    .sysfs,             .ustat,             .sync,              .getcwd,          .getrandom,       .reboot,                  .sethostname,    .setdomainname,           .iopl,               .ioperm,                 .init_module,            .delete_module,
+    .semget,            .semop,             .semctl,            .semtimedop,      .msgget,          .msgsnd,                  .msgrcv,         .msgctl,             .uname,              .sysinfo,                .syslog,                 .sysctl,
+    .sysfs,             .ustat,             .sync,              .getcwd,          .getrandom,       .reboot,                  .sethostname,    .setdomainname,      .iopl,               .ioperm,                 .init_module,            .delete_module,
     .kexec_load,        .vhangup,           .lookup_dcookie,
     // Which no kernel has any more, or ever had
-       .create_module,   .get_kernel_syms, .query_module,            .nfsservctl,     .getpmsg,                 .putpmsg,            .afs_syscall,            .tuxcall,                .security,
+       .create_module,   .get_kernel_syms, .query_module,            .nfsservctl,     .getpmsg,            .putpmsg,            .afs_syscall,            .tuxcall,                .security,
     .vserver,
 };
 
@@ -130,6 +135,11 @@ const rules: [count]Rule = table: {
     for (on_descriptors ++ on_paths) |entry| {
         result[@intFromEnum(entry[0])] = parse(entry[1]);
         enter(&known, entry[0]);
+    }
+    for ([_]SYS{ .open, .creat, .execve }) |number| result[@intFromEnum(number)].is_about_descriptors = true;
+    for (about_descriptors) |number| {
+        result[@intFromEnum(number)] = .{ .is_about_descriptors = true };
+        enter(&known, number);
     }
     for (others) |number| {
         result[@intFromEnum(number)] = .{};

@@ -8,6 +8,7 @@ import { chooseMount, preloadLibrary } from "./accelerated.ts";
 import { parseCommandLine, splitCommand, UsageError } from "./arguments.ts";
 import { COMMAND_VALUE_OPTIONS } from "./commands.ts";
 import { type ElfFile, MACHINE_X86_64, readElf } from "./elf.ts";
+import { ownCallReasons } from "./own_calls.ts";
 import { findProgram } from "./programs.ts";
 
 export const help = `usage: btfuse doctor [--mount DIR] [--] COMMAND [ARGUMENTS]
@@ -116,6 +117,9 @@ function programReasons(file: string, elf: ElfFile): string[] {
     reasons.push(`${file} uses another C library (${library}), ours needs glibc`);
   }
   if (isGo) reasons.push(`${file} is a Go program: it calls the kernel without the C library`);
+  else if (reasons.length === 0) {
+    reasons.push(...ownCallReasons(Deno.realPathSync(file), interpreter));
+  }
   if (isSecure(file)) {
     reasons.push(
       `${file} runs with another user's or group's rights, or with capabilities: ld.so(8) ignores LD_PRELOAD`,

@@ -17,11 +17,15 @@ export interface ElfFile {
 export const MACHINE_X86_64 = 62;
 
 const HEADER_BYTES = 64;
+const PT_LOAD = 1;
 const PT_INTERP = 3;
+/** In a program header's flags: it is code. */
+const PF_X = 1;
 const SHT_GNU_VERDEF = 0x6ffffffd;
 const SHT_GNU_VERNEED = 0x6ffffffe;
 /** No table that interests us is larger; a length beyond is damage. */
 const TABLE_BYTES_MAX = 64 << 20;
+const CODE_BYTES_MAX = 1 << 30;
 
 interface Section {
   name: number;
@@ -73,15 +77,38 @@ function parse(file: Deno.FsFile): ElfFile | undefined {
   return elf;
 }
 
-function readInterpreter(file: Deno.FsFile, header: DataView): string | undefined {
+/** The machine code of a 64-bit file, piece by piece. @throws it cannot be read */
+export function readCode(path: string): Uint8Array<ArrayBuffer>[] {
+  using file = Deno.openSync(path);
+  try {
+    const header = read(file, 0, HEADER_BYTES);
+    return programHeaders(file, header)
+      .filter((entry) =>
+        entry.getUint32(0, true) === PT_LOAD && (entry.getUint32(4, true) & PF_X) !== 0
+      )
+      .map((entry) => {
+        const { buffer } = read(file, number64(entry, 8), number64(entry, 32), CODE_BYTES_MAX);
+        return new Uint8Array(buffer as ArrayBuffer);
+      });
+  } catch (error) {
+    if (error instanceof RangeError) return [];
+    throw error;
+  }
+}
+
+function programHeaders(file: Deno.FsFile, header: DataView): DataView[] {
   const [entryBytes, count] = [header.getUint16(54, true), header.getUint16(56, true)];
   const table = read(file, number64(header, 32), entryBytes * count);
-  for (let i = 0; i < count; i++) {
-    const at = i * entryBytes;
-    if (table.getUint32(at, true) !== PT_INTERP) continue;
-    return textAt(read(file, number64(table, at + 8), number64(table, at + 32)), 0);
-  }
-  return undefined;
+  return Array.from(
+    { length: count },
+    (_, i) => new DataView(table.buffer, i * entryBytes, entryBytes),
+  );
+}
+
+function readInterpreter(file: Deno.FsFile, header: DataView): string | undefined {
+  const entry = programHeaders(file, header).find((one) => one.getUint32(0, true) === PT_INTERP);
+  if (entry === undefined) return undefined;
+  return textAt(read(file, number64(entry, 8), number64(entry, 32)), 0);
 }
 
 function readSections(file: Deno.FsFile, header: DataView): Section[] {
@@ -118,8 +145,13 @@ function readVersions(table: DataView, texts: DataView, isNeeded: boolean): stri
 }
 
 /** @throws {RangeError} there are not that many bytes */
-function read(file: Deno.FsFile, offset: number, length: number): DataView {
-  if (length > TABLE_BYTES_MAX) throw new RangeError("too large");
+function read(
+  file: Deno.FsFile,
+  offset: number,
+  length: number,
+  lengthMax = TABLE_BYTES_MAX,
+): DataView {
+  if (length > lengthMax) throw new RangeError("too large");
   const bytes = new Uint8Array(length);
   file.seekSync(offset, Deno.SeekMode.Start);
   for (let done = 0; done < length;) {

@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xdcf603ab;
-export const LAYOUT_HASH_HI = 0x809441b;
+export const LAYOUT_HASH_LO = 0x858f02b9;
+export const LAYOUT_HASH_HI = 0xdb3a44f4;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -52,6 +52,7 @@ export const SLOT_KIND_FREE = 0;
 export const SLOT_KIND_DENTRY = 1;
 export const SLOT_KIND_EXTENSION = 2;
 export const SLOT_KIND_FORMER = 3;
+export const VERDICT_PAGE = 1;
 export const CLIENT_COUNT_MAX = 1024;
 export const CLIENT_PAGES = 256;
 export const DESCRIPTIONS_PER_PAGE = 64;

@@ -6,7 +6,7 @@
  * `btfuse status` and `btfuse check` only read.
  */
 import { checked, native, pointerTo } from "../../ffi/native.ts";
-import { BLOCK_BYTES, CLIENT_PAGES, PAGE_BYTES } from "./layout.gen.ts";
+import { BLOCK_BYTES, CLIENT_PAGES, PAGE_BYTES, VERDICT_PAGE } from "./layout.gen.ts";
 import { openObject, RegionError } from "./object.ts";
 import { type RegionSizes, sizesOf, writeSizes } from "./sizes.ts";
 
@@ -91,7 +91,7 @@ export class Region implements Disposable {
     const always = [[0, 1], [sizes.bucketPage, sizes.inodePage], [
       sizes.ringPage,
       sizes.clientPage,
-    ]];
+    ], [sizes.clientPage + VERDICT_PAGE, sizes.clientPage + VERDICT_PAGE + 1]];
     if (
       !always.every(([page, end]) => region.reserve(page * PAGE_BYTES, (end - page) * PAGE_BYTES))
     ) {
