@@ -20,6 +20,7 @@ pub const Found = struct {
 
 pub const number_count = 512;
 const starts_max = 48;
+const starts_min = 6;
 /// An instruction takes as many bytes at most.
 const instruction_bytes_max = 15;
 
@@ -52,8 +53,10 @@ fn look(code: []const u8, place: usize, found: *Found) void {
     var hits: usize = 0;
     var misses: usize = 0;
     var rax: instructions.Effect = .none;
+    // The nearest ones are often in the middle of the last instruction. Where little code comes before, its start is a right one.
     const first = place - @min(place, starts_max);
-    for (first..place) |start| {
+    const end = if (first == 0) first + 1 else place - starts_min;
+    for (first..end) |start| {
         switch (walk(code[0..@min(code.len, place + 2)], start, place)) {
             .arrives => |effect| {
                 // The farthest start has seen most.
