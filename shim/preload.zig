@@ -28,6 +28,7 @@ comptime {
     _ = @import("preload/limits.zig");
     _ = @import("preload/machine_code.zig");
     _ = @import("preload/paths.zig");
+    _ = @import("preload/pauses.zig");
     _ = @import("preload/umask.zig");
     _ = @import("preload/watches.zig");
 }

@@ -6,6 +6,7 @@ const access_time = @import("access_time.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
+const kept = @import("kept.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 
@@ -91,6 +92,7 @@ fn Calls(comptime name: [:0]const u8) type {
     return struct {
         fn read(fd: c_int, buffer: [*]u8, count: usize) callconv(.c) isize {
             if (isOurs(fd)) if (readOne(fd, buffer, count, null)) |result| return result;
+            kept.letMountGo();
             return next.call(name, *const Read)(fd, buffer, count);
         }
         fn pread(fd: c_int, buffer: [*]u8, count: usize, offset: i64) callconv(.c) isize {
@@ -100,6 +102,7 @@ fn Calls(comptime name: [:0]const u8) type {
         /// Compiled with _FORTIFY_SOURCE: libc ends the program when the buffer is too small.
         fn readChecked(fd: c_int, buffer: [*]u8, count: usize, size: usize) callconv(.c) isize {
             if (isOurs(fd) and count <= size) if (readOne(fd, buffer, count, null)) |result| return result;
+            kept.letMountGo();
             return next.call(name, *const fn (c_int, [*]u8, usize, usize) callconv(.c) isize)(fd, buffer, count, size);
         }
         fn preadChecked(fd: c_int, buffer: [*]u8, count: usize, offset: i64, size: usize) callconv(.c) isize {
@@ -108,6 +111,7 @@ fn Calls(comptime name: [:0]const u8) type {
         }
         fn readv(fd: c_int, parts: [*]const Iovec, count: c_int) callconv(.c) isize {
             if (partsOf(fd, parts, count)) |list| if (readParts(fd, list, null)) |result| return result;
+            kept.letMountGo();
             return next.call(name, *const Readv)(fd, parts, count);
         }
         fn preadv(fd: c_int, parts: [*]const Iovec, count: c_int, offset: i64) callconv(.c) isize {

@@ -105,6 +105,7 @@ fn ThroughCall(comptime entry: Through) type {
         const F = fn (usize, usize, usize, usize, usize, usize) callconv(.c) usize;
 
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
+            kept.letMountGo();
             const arguments = [_]usize{ a, b, c, d, e, f };
             inline for (entry[1]) |place| {
                 const fd: c_int = @bitCast(@as(u32, @truncate(arguments[place])));
@@ -279,11 +280,13 @@ fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
 const Pollfd = extern struct { fd: c_int, events: i16, revents: i16 };
 
 pub fn materializePolled(polled: [*]const Pollfd, count: c_ulong) void {
+    kept.letMountGo();
     if (!descriptors.any()) return;
     for (polled[0..count]) |entry| descriptors.materialize(entry.fd);
 }
 
 pub fn materializeSelected(count: c_int, sets: [3]?[*]const usize) void {
+    kept.letMountGo();
     if (!descriptors.any()) return;
     for (0..@intCast(@max(@min(count, 1024), 0))) |fd| {
         for (sets) |set| {

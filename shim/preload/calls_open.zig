@@ -129,10 +129,11 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         descriptors.abandon(claim);
         return .{ .kernel = .watched };
     }
-    const fd = descriptors.reserve(o.CLOEXEC);
+    const reserved = descriptors.reserve(o);
+    const fd = reserved.fd;
     if (fd >= 0) {
-        if (!o.TRUNC or truncate(v, place)) return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) };
-        descriptors.unreserve(fd, o.CLOEXEC);
+        if (!o.TRUNC or truncate(v, place)) return .{ .fd = descriptors.bind(claim, reserved) };
+        reserved.giveBack();
     }
     descriptors.abandon(claim);
     if (fd >= 0) return .{ .kernel = .ring_unavailable };
@@ -178,17 +179,18 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
 fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     if (descriptors.areStopped()) return .{ .kernel = .materialized };
     // First, so that nothing is made for a process that can open no more.
-    const fd = descriptors.reserve(o.CLOEXEC);
+    const reserved = descriptors.reserve(o);
+    const fd = reserved.fd;
     if (fd < 0) return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
     const made = switch (create.file(dirfd, path, mode)) {
         .file => |made| made,
         .exists => {
-            descriptors.unreserve(fd, o.CLOEXEC);
+            reserved.giveBack();
             // A link that leads to nothing has the name, or somebody else was faster.
             return if (o.EXCL) .{ .errno = .EXIST } else .{ .kernel = .busy };
         },
         .outcome => |outcome| {
-            descriptors.unreserve(fd, o.CLOEXEC);
+            reserved.giveBack();
             return switch (outcome) {
                 .local, .ring => |e| .{ .errno = e },
                 .kernel => |reason| .{ .kernel = reason },
@@ -200,7 +202,7 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     var what = whatOf(place, o);
     what.flags |= descriptors.created;
     const has_count = switch (descriptors.claim(v, what, true)) {
-        .claim => |claim| return .{ .fd = descriptors.bind(claim, fd, o.CLOEXEC) },
+        .claim => |claim| return .{ .fd = descriptors.bind(claim, reserved) },
         .no_room => true,
         // Which has given the count back.
         .gate_closed => false,

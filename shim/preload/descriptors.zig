@@ -16,6 +16,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const anchor = @import("anchor.zig");
 const clients = @import("clients.zig");
 const early = @import("early.zig");
 const full_table = @import("full_table.zig");
@@ -198,26 +199,47 @@ pub fn abandon(c: Claim) void {
     clients.freeDescription(c.description, c.index);
 }
 
-/// The lowest free descriptor, not bound to anything yet; or a negative errno, or `must_be_real`.
-pub fn reserve(close_on_exec: bool) c_int {
-    const fd = kept.take(close_on_exec) orelse placeholder.duplicate(close_on_exec);
-    if (fd < 0 or !mustBeReal(fd)) return fd;
-    _ = linux.syscall1(.close, system.word(fd));
-    return must_be_real;
-}
+/// A descriptor that is not bound to anything yet; `fd` may also be a negative errno, or `must_be_real`.
+pub const Reserved = struct {
+    fd: c_int,
+    close_on_exec: bool,
+    is_anchor: bool,
 
-/// It is not used after all.
-pub fn unreserve(fd: c_int, close_on_exec: bool) void {
-    kept.keep(fd, close_on_exec);
+    /// It is not used after all.
+    pub fn giveBack(reserved: Reserved) void {
+        done(reserved.fd, reserved.close_on_exec, reserved.is_anchor);
+    }
+};
+
+/// Reserves the lowest free descriptor for a file that is opened like this.
+pub fn reserve(o: linux.O) Reserved {
+    const writes = o.ACCMODE != .RDONLY;
+    var reserved: Reserved = .{ .fd = undefined, .close_on_exec = o.CLOEXEC, .is_anchor = writes };
+    if (writes) anchor.note();
+    if (kept.take(o.CLOEXEC, writes)) |found| {
+        reserved.fd = found.fd;
+        reserved.is_anchor = found.is_anchor;
+    } else {
+        reserved.fd = if (writes) anchor.open(o.CLOEXEC) else placeholder.duplicate(o.CLOEXEC);
+    }
+    if (reserved.fd >= 0 and mustBeReal(reserved.fd)) {
+        _ = linux.syscall1(.close, system.word(reserved.fd));
+        reserved.fd = must_be_real;
+    } else if (writes and reserved.fd < 0 and reserved.fd != no_number) {
+        // The mount is not where it was: the kernel knows where.
+        reserved.fd = must_be_real;
+    }
+    return reserved;
 }
 
 /// The descriptor is the description's from now on.
-pub fn bind(c: Claim, fd: c_int, close_on_exec: bool) c_int {
-    c.description.flags |= keepable | if (close_on_exec) close_on_exec_flag else 0;
-    setEntry(fd, c.index + 1);
-    kept.opened(fd);
+pub fn bind(c: Claim, reserved: Reserved) c_int {
+    const on_exec = if (reserved.close_on_exec) close_on_exec_flag else 0;
+    c.description.flags |= keepable | on_exec | if (reserved.is_anchor) anchored else 0;
+    setEntry(reserved.fd, c.index + 1);
+    kept.opened(reserved.fd);
     @atomicStore(u32, &c.description.state, layout.description_open, .release);
-    return fd;
+    return reserved.fd;
 }
 
 pub const must_be_real = std.math.minInt(c_int);
@@ -261,7 +283,7 @@ pub fn close(o: Open) bool {
     clearEntry(o);
     hold.release();
     if (flags & keepable != 0) {
-        kept.keep(o.fd, flags & close_on_exec_flag != 0);
+        done(o.fd, flags & close_on_exec_flag != 0, flags & anchored != 0);
     } else {
         _ = linux.syscall1(.close, system.word(o.fd));
         kept.closed(o.fd);
@@ -269,10 +291,19 @@ pub fn close(o: Open) bool {
     return true;
 }
 
+/// A descriptor that nothing uses any more is kept for the next open, or closed.
+inline fn done(fd: c_int, close_on_exec: bool, is_anchor: bool) void {
+    if (!is_anchor or anchor.isWorthKeeping()) return kept.keep(fd, close_on_exec, is_anchor);
+    _ = linux.syscall1(.close, system.word(fd));
+    kept.closed(fd);
+}
+
 // In Description.flags, for us alone: the description has one descriptor, whose FD_CLOEXEC is as it was opened.
 const keepable: u32 = 1 << 31;
 /// The same for all its descriptors: opening it made the file.
 pub const created: u32 = 1 << 30;
+/// For the kernel it is an anchor (anchor.zig).
+const anchored: u32 = 1 << 29;
 const close_on_exec_flag: u32 = @bitCast(linux.O{ .CLOEXEC = true });
 
 /// FD_CLOEXEC of a descriptor is about to be changed.

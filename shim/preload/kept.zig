@@ -14,8 +14,12 @@ const memory = private.memory;
 /// In the table: the descriptor that is kept.
 pub const entry: u32 = 0xffff_ffff;
 
-/// The number, + 1, and whether it is closed on exec; 0 = none is kept.
+/// The number, + 1, whether it is closed on exec, and whether it is an anchor (anchor.zig); 0 = none is kept.
 const on_exec: u32 = 1 << 31;
+const anchored: u32 = 1 << 30;
+const number_mask: u32 = anchored - 1;
+
+pub const Kept = struct { fd: c_int, is_anchor: bool };
 
 /// `fd` was the lowest number that was free.
 pub inline fn opened(fd: c_int) void {
@@ -37,9 +41,9 @@ pub fn forgetAll() void {
 }
 
 /// Closes a descriptor that was just taken out of the table, or keeps it.
-pub fn keep(fd: c_int, close_on_exec: bool) void {
+pub fn keep(fd: c_int, close_on_exec: bool, is_anchor: bool) void {
     const number: u32 = @intCast(fd);
-    const now = (number + 1) | if (close_on_exec) on_exec else 0;
+    const now = (number + 1) | (if (close_on_exec) on_exec else 0) | (if (is_anchor) anchored else 0);
     if (number > @atomicLoad(u32, &memory.lowest, .monotonic)) return really(number);
     @atomicStore(u32, &memory.lowest, number, .monotonic);
     @atomicStore(u32, &memory.table[number], entry, .release);
@@ -47,14 +51,24 @@ pub fn keep(fd: c_int, close_on_exec: bool) void {
     if (replaced != 0) forget(replaced);
 }
 
-/// The kept descriptor for a new use; null: there is none.
-pub fn take(close_on_exec: bool) ?c_int {
+/// The kept descriptor for a new use; null: there is none, or not of the kind that is needed.
+pub fn take(close_on_exec: bool, needs_anchor: bool) ?Kept {
     if (@atomicLoad(u32, &memory.kept, .monotonic) == 0) return null;
     const found = @atomicRmw(u32, &memory.kept, .Xchg, 0, .acq_rel);
     if (found == 0) return null;
-    const fd: c_int = @intCast((found & ~on_exec) - 1);
+    const is_anchor = found & anchored != 0;
+    if (needs_anchor and !is_anchor) {
+        forget(found);
+        return null;
+    }
+    const fd: c_int = @intCast((found & number_mask) - 1);
     if ((found & on_exec != 0) != close_on_exec) _ = linux.fcntl(fd, linux.F.SETFD, @intFromBool(close_on_exec));
-    return fd;
+    return .{ .fd = fd, .is_anchor = is_anchor };
+}
+
+/// The program may be about to wait for long: a mount of which it has nothing open is not to be in use meanwhile.
+pub inline fn letMountGo() void {
+    if (@atomicLoad(u32, &memory.kept, .monotonic) & anchored != 0) dropNow();
 }
 
 /// Closes what is kept: the kernel is to give the lowest number.
@@ -68,7 +82,7 @@ pub noinline fn dropNow() void {
 }
 
 fn forget(found: u32) void {
-    const number = (found & ~on_exec) - 1;
+    const number = (found & number_mask) - 1;
     @atomicStore(u32, &memory.table[number], 0, .release);
     really(number);
 }

@@ -2,15 +2,19 @@
 import { Failure } from "../daemon/failure.ts";
 import { inspect } from "../daemon/inspect.ts";
 import { type MountEntry, readMounts } from "../daemon/mountinfo.ts";
+import { holds, isRunning, type ProcessIdentity, sendSignal } from "../daemon/process_table.ts";
 import {
-  holds,
-  isRunning,
-  type ProcessIdentity,
-  sendSignal,
-  usersOf,
-} from "../daemon/process_table.ts";
-import { currentUid, type ObjectName, objectPath, removeObject } from "../daemon/shared_objects.ts";
+  currentUid,
+  type ObjectName,
+  objectName,
+  objectPath,
+  removeObject,
+} from "../daemon/shared_objects.ts";
 import { unmount } from "../daemon/unmount.ts";
+import { openByPrograms, usersOfMount } from "../daemon/users.ts";
+import { FileSystem } from "../core/file_system.ts";
+import { RegionError } from "../region/object.ts";
+import { Region } from "../region/region.ts";
 import { parseCommandLine, UsageError } from "./arguments.ts";
 import { findTarget } from "./targets.ts";
 
@@ -44,7 +48,7 @@ export async function run(args: string[]): Promise<number> {
   // Our own working directory must not be what keeps it busy.
   Deno.chdir("/");
   const { owner, problem } = inspect(object);
-  if (mount !== undefined) await takeDown(mount, isForced);
+  if (mount !== undefined) await takeDown(mount, isForced, object);
   else if (!isForced) requireLeftOver(object, owner, problem);
   await endDaemon(object, owner, isForced);
   return 0;
@@ -64,15 +68,31 @@ function requireLeftOver(
   if (problem !== "") throw new Failure(`${problem}; --force removes it`);
 }
 
-async function takeDown(mount: MountEntry, isForced: boolean): Promise<void> {
+async function takeDown(mount: MountEntry, isForced: boolean, object: ObjectName): Promise<void> {
+  // The kernel does not know what programs under `btfuse run` have open for reading only.
+  if (!isForced && openInRegion(object).size > 0) refuse(mount, object);
   const { outcome, message } = await unmount(mount, isForced ? "force" : "plain");
-  if (outcome === "done") return;
   if (outcome === "failed") throw new Failure(`cannot unmount ${mount.mountPoint}: ${message}`);
-  const users = usersOf(mount, readMounts());
+  if (outcome === "busy") refuse(mount, object);
+}
+
+function refuse(mount: MountEntry, object: ObjectName): never {
+  const users = usersOfMount(mount, readMounts(), openInRegion(object));
   throw new Failure([
     `${mount.mountPoint} is in use; nothing was changed (--force unmounts it all the same)`,
     ...(users.length > 0 ? users : ["by a process that this user cannot see"]),
   ].join("\n  "));
+}
+
+/** See `openByPrograms`; none where the object cannot be used. */
+function openInRegion(object: ObjectName): Map<number, string> {
+  try {
+    using region = Region.open(objectName(object), object.uid);
+    return openByPrograms(FileSystem.open(region));
+  } catch (error) {
+    if (error instanceof RegionError) return new Map();
+    throw error;
+  }
 }
 
 /** The daemon ends by itself when its mount is gone, and removes the object. */

@@ -19,6 +19,7 @@ import {
   CLIENT_STATE,
   CLIENT_STORING_INO,
   CLIENT_THREAD_MAX,
+  DESCRIPTION_DENTRY,
   DESCRIPTION_FREE,
   DESCRIPTION_GENERATION,
   DESCRIPTION_INO,
@@ -145,6 +146,21 @@ export class Clients {
       this.fs.lock.release();
     }
     return found;
+  }
+
+  /** What living clients have open, and by which name they have opened it. */
+  *openFiles(): Generator<{ pid: number; ino: number; dentry: number }> {
+    for (let client = 1; client < this.#end(); client++) {
+      if (!this.isLive(client) || this.#isDead(client)) continue;
+      const pid = this.#get(client, CLIENT_PID);
+      for (let i = 0; i < this.#descriptionPages(client) * DESCRIPTIONS_PER_PAGE; i++) {
+        const at = this.#descriptionAt(client, i);
+        if (this.#words[at + DESCRIPTION_STATE] !== DESCRIPTION_OPEN) continue;
+        const ino = this.#words[at + DESCRIPTION_INO];
+        if (!this.fs.inodes.exists(ino)) continue;
+        yield { pid, ino, dentry: this.#words[at + DESCRIPTION_DENTRY] };
+      }
+    }
   }
 
   /** One more than the highest number in use. */

@@ -13,9 +13,10 @@ import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
 import { applyAccessTimeOptions, optionsForLibfuse, watchMount } from "./mount_watch.ts";
 import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
-import { startTimeOf, usersOf } from "./process_table.ts";
+import { startTimeOf } from "./process_table.ts";
 import type { ObjectName } from "./shared_objects.ts";
 import { unmount } from "./unmount.ts";
+import { openByPrograms, usersOfMount } from "./users.ts";
 import { startWorker, type WorkerStopped } from "./worker.ts";
 
 export interface MountRequest {
@@ -73,7 +74,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
     clearInterval(timer);
-    return await takeDown(mount, stop, stopped, signals);
+    return await takeDown(mount, stop, stopped, signals, fileSystem);
   } finally {
     await ring?.end();
     region.unlink();
@@ -97,10 +98,11 @@ async function takeDown(
   stop: WorkerStopped | Deno.Signal,
   stopped: Promise<WorkerStopped>,
   signals: Signals,
+  fileSystem: FileSystem,
 ): Promise<number> {
   if (typeof stop === "string") {
     say(`${stop}: unmounting ${mount.mountPoint}`);
-    if (!await unmountOwn(mount, "plain")) return 1;
+    if (!await unmountOwn(mount, "plain", fileSystem)) return 1;
     const end = await Promise.race([stopped, signals.next(), delay(busyGraceMs)]);
     if (end === undefined || typeof end === "string") {
       say("some programs still had files open: their next access fails");
@@ -110,12 +112,16 @@ async function takeDown(
   }
   if (stop.reason === "failed") say(`the kernel worker failed: ${stop.message}`);
   // An aborted connection stops the worker too, and leaves the mount behind.
-  const isGone = await unmountOwn(mount, "force");
+  const isGone = await unmountOwn(mount, "force", fileSystem);
   return isGone && stop.reason === "ended" ? 0 : 1;
 }
 
 /** @returns whether it is gone from the directory tree */
-async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise<boolean> {
+async function unmountOwn(
+  mount: MountEntry,
+  manner: "plain" | "force",
+  fileSystem: FileSystem,
+): Promise<boolean> {
   const mounts = readMounts();
   // Its directory may have been renamed meanwhile, and once it is unmounted the next mount of anybody gets its number.
   const current = mounts.find((entry) => isSameMount(entry, mount));
@@ -127,7 +133,8 @@ async function unmountOwn(mount: MountEntry, manner: "plain" | "force"): Promise
   }
   let result = await unmount(current, manner);
   if (result.outcome === "busy") {
-    say([`${mountPoint} is in use, detaching it`, ...usersOf(current, mounts)].join("\n  "));
+    const users = usersOfMount(current, mounts, openByPrograms(fileSystem));
+    say([`${mountPoint} is in use, detaching it`, ...users].join("\n  "));
     result = await unmount(current, "detach");
   }
   if (result.outcome !== "done") say(`cannot unmount ${mountPoint}: ${result.message}`);

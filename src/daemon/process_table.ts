@@ -79,15 +79,19 @@ export function sendSignal(pid: number, signal: Deno.Signal): void {
 
 /**
  * Who keeps a mount busy, one line each ("bash (pid 12): working directory /mnt/x"), as far as this user may
- * look. Only names of links are read, so a file system that does not answer cannot hang the search.
+ * look; without those `known` already. Only names of links are read, so a file system that does not answer cannot hang the search.
  */
-export function usersOf(mount: MountEntry, mounts: MountEntry[]): string[] {
+export function usersOf(
+  mount: MountEntry,
+  mounts: MountEntry[],
+  known: ReadonlySet<number> = new Set(),
+): string[] {
   const lines = mounts.filter((entry) => entry.parentId === mount.mountId)
     .map((entry) => `a ${entry.type} mount on ${entry.mountPoint}`);
   for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name) || name === String(Deno.pid)) continue;
+    if (!/^\d+$/.test(name) || name === String(Deno.pid) || known.has(Number(name))) continue;
     const use = useBy(name, mount.mountPoint);
-    if (use !== undefined) lines.push(`${commandName(name)} (pid ${name}): ${use}`);
+    if (use !== undefined) lines.push(`${describeProcess(Number(name))}: ${use}`);
   }
   return lines;
 }
@@ -157,10 +161,13 @@ function mappedFiles(pid: string): string[] {
   }
 }
 
-function commandName(pid: string): string {
+/** Its program and pid. */
+export function describeProcess(pid: number): string {
+  let name = "?";
   try {
-    return Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
+    name = Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
   } catch {
-    return "?";
+    // Gone meanwhile.
   }
+  return `${name} (pid ${pid})`;
 }
