@@ -14,6 +14,8 @@ const symbols = {
   bt_enter: { parameters: ["i32"], result: "i32" },
   /** int bt_has_capabilities(const char *path): 1 or 0 */
   bt_has_capabilities: { parameters: ["buffer"], result: "i32" },
+  /** int bt_mount_flags(const char *path, uint32_t flags) */
+  bt_mount_flags: { parameters: ["buffer", "u32"], result: "i32" },
   /** int bt_umount(const char *path, uint32_t flags) */
   bt_umount: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -40,6 +42,11 @@ export const EINVAL = 22;
 /** @returns 0 or a negative errno */
 export function umount2(path: string, flags: number): number {
   return native().bt_umount(cString(path), flags);
+}
+
+/** mount(2) that changes only flags of a mount (MS_REMOUNT). @returns 0 or a negative errno */
+export function mountFlags(path: string, flags: number): number {
+  return native().bt_mount_flags(cString(path), flags);
 }
 
 /**

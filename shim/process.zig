@@ -111,3 +111,8 @@ export fn bt_has_capabilities(path: [*:0]const u8) i32 {
 export fn bt_umount(path: [*:0]const u8, flags: u32) i32 {
     return result(linux.umount2(path, flags));
 }
+
+/// mount(2) with flags alone: for MS_REMOUNT.
+export fn bt_mount_flags(path: [*:0]const u8, flags: u32) i32 {
+    return result(linux.mount("none", path, null, flags, 0));
+}

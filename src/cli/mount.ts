@@ -14,6 +14,7 @@ import {
   chooseObject,
   lockMountPoint,
 } from "./mount_checks.ts";
+import { remount, remountOptions } from "./remount.ts";
 import { formatBytes, parseCount, parseSize } from "./units.ts";
 
 export const help = `usage: btfuse mount [OPTIONS] DIR
@@ -28,7 +29,8 @@ Mounts an empty in-memory file system on DIR and returns once it answers. It ser
   --cache MODE      auto: the kernel keeps what it has read (default)
                     none: every request reaches the daemon
   -o OPTIONS        mount options, such as ro,noexec,nosuid,allow_other; also mode=1777,uid=0,gid=0
-                    of the root directory, and size=, inodes=, name=, cache=
+                    of the root directory, and size=, inodes=, name=, cache=; with remount, as root:
+                    changes of the mount that is on DIR, such as remount,ro
   -f, --foreground  stay in the foreground, messages on stderr
 
 In /etc/fstab: scratch  /mnt/scratch  fuse.btfuse  size=1G,allow_other  0  0
@@ -49,6 +51,11 @@ export async function run(args: string[]): Promise<number> {
   });
   if (parsed.positional.length !== 1) {
     throw new UsageError(`mount takes one directory, not ${parsed.positional.length}`);
+  }
+  const changes = remountOptions(parsed.values.o);
+  if (changes !== undefined) {
+    remount(parsed.positional[0], changes, parsed.values.source.length > 0);
+    return 0;
   }
   const options = parseMountOptions(parsed.values.o, currentUid() === 0);
   const wanted = { ...options.own, ...ownOptions(parsed) };

@@ -36,13 +36,13 @@ const passedNames = new Set(
     "context= fscontext= defcontext= rootcontext=").split(" "),
 );
 
-/** About access times; the kernel lets only root set these (src/daemon/mount_watch.ts). */
-const rootNames = new Set(["nodiratime", "strictatime"]);
+/** libfuse does not know these, and only root can set them once it is mounted (src/daemon/mount_watch.ts, mount_flags.ts). */
+const rootNames = new Set(["nodiratime", "strictatime", "nosymfollow"]);
 
 // Either meant for mount(8), init or fsck, or what btfuse does anyway.
 const ignoredNames = new Set(
   ("defaults default_permissions auto noauto user nouser users owner group nofail _netdev loud silent " +
-    "atime relatime norelatime nostrictatime diratime lazytime nolazytime nomand " +
+    "atime relatime norelatime nostrictatime diratime symfollow lazytime nolazytime nomand " +
     "user= comment=").split(" "),
 );
 

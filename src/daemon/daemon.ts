@@ -11,7 +11,12 @@ import { regionSizes } from "../region/sizes.ts";
 import { createRegion } from "./create_region.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
-import { applyAccessTimeOptions, optionsForLibfuse, watchMount } from "./mount_watch.ts";
+import {
+  applyAccessTimeOptions,
+  applyFlagOptions,
+  optionsForLibfuse,
+  watchMount,
+} from "./mount_watch.ts";
 import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { startTimeOf } from "./process_table.ts";
 import type { ObjectName } from "./shared_objects.ts";
@@ -68,6 +73,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     request.whenMounted?.();
     const stopped = startWorker("kernel", region, fuseFd, request.cache);
     ring = startRing(region, fuseFd, request.cache);
+    applyFlagOptions(mount, request.options);
     applyAccessTimeOptions(mountPoint, request.options);
     watchMount(region, mountPoint);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
