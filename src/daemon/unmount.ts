@@ -1,6 +1,6 @@
 /** Taking a mount down, as root with umount2(2), as a user with fusermount3. Shared by the daemon and `btfuse umount`. */
 import { EBUSY, EINVAL, EPERM, MNT_DETACH, MNT_FORCE, umount2 } from "../../ffi/process.ts";
-import type { MountEntry } from "./mountinfo.ts";
+import { isSameMount, mountAt, type MountEntry, readMounts } from "./mountinfo.ts";
 import { currentUid } from "./shared_objects.ts";
 
 /**
@@ -18,12 +18,17 @@ export interface UnmountResult {
 
 const flagsOf = { plain: 0, detach: MNT_DETACH, force: MNT_FORCE | MNT_DETACH };
 
-/** The mount must be the topmost on its directory: see `mountAt`. */
+/** Takes a mount down, if it is still what one sees on its directory. */
 export async function unmount(mount: MountEntry, manner: UnmountManner): Promise<UnmountResult> {
+  using connection = manner === "force" ? openConnection(mount) : undefined;
+  const current = mountAt(readMounts(), mount.mountPoint);
+  if (current === undefined || !isSameMount(current, mount)) {
+    return { outcome: "failed", message: "by now there is another mount, or none" };
+  }
   const result = currentUid() === 0
     ? unmountAsRoot(mount.mountPoint, flagsOf[manner])
     : await unmountAsUser(mount.mountPoint, manner === "plain" ? ["-u"] : ["-u", "-z"]);
-  if (manner === "force") abortConnection(mount);
+  connection?.abort();
   return result;
 }
 
@@ -51,12 +56,31 @@ async function unmountAsUser(mountPoint: string, options: string[]): Promise<Unm
   return { outcome: message.includes("busy") ? "busy" : "failed", message };
 }
 
-/** Requests under way fail and the daemon's read ends, even when the daemon does not answer. Needs fusectl mounted. */
-function abortConnection(mount: MountEntry): void {
-  const minor = mount.device.split(":")[1];
+interface Connection extends Disposable {
+  /** Requests under way fail and the daemon's read ends, even when the daemon does not answer. */
+  abort(): void;
+}
+
+/**
+ * The kernel's connection of a mount, for when it has gone: the next mount of anybody may then get its number, so the file
+ * that aborts it is opened before, and means this one for ever. Needs fusectl mounted.
+ */
+function openConnection(mount: MountEntry): Connection | undefined {
+  const number = mount.device.split(":")[1];
+  let file: Deno.FsFile;
   try {
-    Deno.writeTextFileSync(`/sys/fs/fuse/connections/${minor}/abort`, "1", { create: false });
+    file = Deno.openSync(`/sys/fs/fuse/connections/${number}/abort`, { write: true });
   } catch {
-    // Without fusectl the same happens when the daemon's process ends.
+    return undefined; // Without fusectl the same happens when the daemon's process ends.
   }
+  return {
+    abort() {
+      try {
+        file.writeSync(new TextEncoder().encode("1"));
+      } catch {
+        // It has ended already.
+      }
+    },
+    [Symbol.dispose]: () => file.close(),
+  };
 }
