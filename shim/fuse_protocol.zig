@@ -167,6 +167,8 @@ pub const Dirent = extern struct { ino: u64, off: u64, namelen: u32, type: u32 }
 
 // Bytes.
 
+pub const OpenIn = extern struct { flags: u32, open_flags: u32 };
+
 pub const OpenOut = extern struct { fh: u64, open_flags: u32, reserved: u32 };
 
 /// Of READ, READDIR and READDIRPLUS.
@@ -208,6 +210,12 @@ pub const CopyFileRangeIn = extern struct {
     len: u64,
     flags: u64,
 };
+
+/// `in_size` bytes follow.
+pub const IoctlIn = extern struct { fh: u64, flags: u32, cmd: u32, arg: u64, in_size: u32, out_size: u32 };
+
+/// `out_size` bytes of the request follow.
+pub const IoctlOut = extern struct { result: i32, flags: u32, in_iovs: u32, out_iovs: u32 };
 
 // Extended attributes.
 

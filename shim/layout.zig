@@ -327,6 +327,11 @@ pub const inode_flag_capability: u32 = 4;
 pub const inode_flag_orphan: u32 = 8;
 /// Made without a name (O_TMPFILE): it may get one. Others that have lost theirs may not.
 pub const inode_flag_linkable: u32 = 16;
+/// What chattr(1) sets: +i, +a, +d, +A. Clients leave changes of inodes with one of the first two to the kernel.
+pub const inode_flag_immutable: u32 = 32;
+pub const inode_flag_append_only: u32 = 64;
+pub const inode_flag_no_dump: u32 = 128;
+pub const inode_flag_no_atime: u32 = 256;
 /// Bytes of a symbolic link's target kept in the inode (map_height … direct).
 pub const target_inline_bytes = 56;
 

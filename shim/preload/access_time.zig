@@ -26,6 +26,7 @@ pub inline fn note(o: descriptors.Open) void {
 /// By the mount's flags, as mount(8) has them.
 fn isLeftOut(flags: u32, inode: *volatile layout.Inode) bool {
     if (flags & (layout.mount_read_only | layout.mount_no_atime) != 0) return true;
+    if (inode.flags & layout.inode_flag_no_atime != 0) return true;
     if (flags & layout.mount_no_dir_atime != 0 and inode.mode & linux.S.IFMT == linux.S.IFDIR) return true;
     return flags & layout.mount_strict_atime == 0 and !isDue(inode);
 }

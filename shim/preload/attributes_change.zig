@@ -67,6 +67,7 @@ const permission_bits = 0o7777;
 
 pub fn setMode(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: c_uint) ?Outcome {
     if (inode.mode & walk.s_ifmt == walk.s_iflnk) return .{ .local = .OPNOTSUPP };
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     if (!who.isOwner(inode)) return .{ .local = .PERM };
     if (hasAccessList(inode)) return .{ .kernel = .access_list };
     if (isKnown(inode)) return .{ .kernel = .materialized };
@@ -79,7 +80,7 @@ pub const unchanged = 0xffff_ffff;
 
 pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner) ?Outcome {
     if (inode.mode & permissions.set_id_modes != 0 and !permissions.isDirectory(inode)) return .{ .kernel = .special_file };
-    if (inode.flags & layout.inode_flag_capability != 0) return .{ .kernel = .special_file };
+    if (inode.flags & layout.inode_flag_capability != 0 or who.isProtected(inode)) return .{ .kernel = .special_file };
     const uid_exists = to.uid == unchanged or to.uid == inode.uid or to.uid == who.own.uid;
     const gid_exists = to.gid == unchanged or to.gid == inode.gid or who.own.isMember(to.gid);
     if (!(uid_exists and gid_exists) and who.v.super.user_namespace != identity.first_user_namespace) return .{ .kernel = .other_user };
@@ -96,6 +97,7 @@ pub fn setOwner(who: Actor, place: walk.Place, inode: *volatile Inode, to: Owner
 /// truncate(2)
 pub fn setSize(who: Actor, place: walk.Place, inode: *volatile Inode, size: u64) ?Outcome {
     if (permissions.isDirectory(inode)) return .{ .local = .ISDIR };
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     if (inode.mode & walk.s_ifmt != walk.s_ifreg) return .{ .local = .INVAL };
     return who.may(inode, 2) orelse setSizeOfOpen(who, place, inode, size);
 }
@@ -103,6 +105,7 @@ pub fn setSize(who: Actor, place: walk.Place, inode: *volatile Inode, size: u64)
 /// ftruncate(2) of what is open for writing
 pub fn setSizeOfOpen(who: Actor, place: walk.Place, inode: *volatile Inode, size: u64) ?Outcome {
     const mode = inode.mode;
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     // It may be running as a program (ETXTBSY), or mapped with bytes that are not written back yet.
     if (isKnown(inode)) return .{ .kernel = .materialized };
     const loses = mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
@@ -121,6 +124,7 @@ const keep_size = 1;
 const served_space_modes = [_]c_int{ 0, keep_size, 2 | keep_size, 16, 16 | keep_size };
 
 pub fn setSpace(who: Actor, place: walk.Place, inode: *volatile Inode, space: Space) ?Outcome {
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     const known = for (served_space_modes) |mode| {
         if (mode == space.mode) break true;
     } else false;
@@ -138,6 +142,7 @@ pub fn setSpace(who: Actor, place: walk.Place, inode: *volatile Inode, space: Sp
 }
 
 pub fn setTimes(who: Actor, place: walk.Place, inode: *volatile Inode, wanted: ?Times) ?Outcome {
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     const now: system.Timespec = .{ .sec = 0, .nsec = utime_now };
     const times = wanted orelse Times{ now, now };
     const both_now = times[0].nsec == utime_now and times[1].nsec == utime_now;
@@ -170,6 +175,7 @@ pub const Attribute = struct { name: []const u8, value: []const u8 = "", flags: 
 pub fn setAttribute(who: Actor, place: walk.Place, inode: *volatile Inode, a: Attribute) ?Outcome {
     const type_bits = inode.mode & walk.s_ifmt;
     if (type_bits != walk.s_ifreg and type_bits != walk.s_ifdir) return .{ .kernel = .special_file };
+    if (who.isProtected(inode)) return .{ .kernel = .special_file };
     if (type_bits == walk.s_ifdir and inode.mode & 0o1000 != 0 and !who.isOwner(inode)) return .{ .local = .PERM };
     if (who.may(inode, 2)) |outcome| return outcome;
     if (a.is_removed) return who.ask(layout.RingRemovexattr{ .inode = place.name() }, &.{a.name}, null);

@@ -110,8 +110,12 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         else => return if (o.DIRECTORY) .{ .errno = .NOTDIR } else .{ .kernel = .special_file },
     }
     if (watches.concern(v, place)) return .{ .kernel = .watched };
+    // What chattr(1) says, in the kernel's order. On a mount it could not say so itself (src/ops/files.ts).
+    if (writes and inode.flags & layout.inode_flag_immutable != 0) return .{ .errno = .PERM };
     const may = walk.mayAccess(v, place.ino, mask) orelse return .{ .kernel = .access_list };
     if (!may) return .{ .errno = .ACCES };
+    const only_appends = inode.flags & layout.inode_flag_append_only != 0;
+    if (writes and only_appends and (!o.APPEND or o.TRUNC)) return .{ .errno = .PERM };
     if (o.NOATIME and !mayLeaveAtime(v, inode.uid)) return .{ .errno = .PERM };
     if (writes) if (whyNotWrite(v, place, o)) |reason| return .{ .kernel = reason };
     const claim = switch (descriptors.claim(v, whatOf(place, o), false)) {

@@ -131,6 +131,7 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         if (!who.isOwner(file)) return .{ .kernel = .other_user };
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
         if (isDirectory(file)) return .{ .local = .PERM };
+        if (who.isProtected(file)) return .{ .kernel = .special_file };
         if (watches.concern(who.v, source)) return .{ .kernel = .watched };
         const message: layout.RingLink = .{ .inode = source.name(), .parent = spot.place.name() };
         return who.ask(message, &.{spot.last.name()}, null) orelse continue;

@@ -50,6 +50,11 @@ pub const Actor = struct {
         return who.own.isMember(gid) or who.own.effective.set_id;
     }
 
+    /// What chattr(1) has said of an inode, the kernel and the daemon follow.
+    pub fn isProtected(_: Actor, file: *volatile layout.Inode) bool {
+        return file.flags & (layout.inode_flag_immutable | layout.inode_flag_append_only) != 0;
+    }
+
     /// may_create, behind its first question, whether the name is there already.
     pub fn mayCreate(who: Actor, directory: *volatile layout.Inode) ?Outcome {
         if (watches.isWatched(directory)) return .{ .kernel = .watched };
@@ -59,6 +64,7 @@ pub const Actor = struct {
     /// may_delete, of a name that is there.
     pub fn mayDelete(who: Actor, directory: *volatile layout.Inode, victim: *volatile layout.Inode, as_directory: bool) ?Outcome {
         if (watches.isWatched(directory) or watches.isWatched(victim)) return .{ .kernel = .watched };
+        if (who.isProtected(directory) or who.isProtected(victim)) return .{ .kernel = .special_file };
         if (who.may(directory, write_and_search)) |outcome| return outcome;
         const kept = directory.mode & sticky_mode != 0 and directory.uid != who.own.uid and !who.isOwner(victim);
         if (kept) return .{ .local = .PERM };

@@ -353,9 +353,10 @@ pub fn mayAccess(v: *const View, ino: u32, mask: u3) ?bool {
     return permits(inode, own, own.effective, mask);
 }
 
-/// generic_permission(9).
+/// generic_permission(9). Whether an immutable file may be written is left to the kernel.
 pub fn permits(inode: *volatile layout.Inode, own: *const credentials.Credentials, capabilities: credentials.Capabilities, mask: u3) ?bool {
     const mode = inode.mode;
+    if (mask & 2 != 0 and inode.flags & layout.inode_flag_immutable != 0) return null;
     const owner = inode.uid == own.uid;
     // An access list says what it says for everybody but the owner, unless the group bits, its mask, are empty.
     const listed = !owner and inode.flags & layout.inode_flag_acl_access != 0 and mode & 0o070 != 0;

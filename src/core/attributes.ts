@@ -9,7 +9,7 @@ import {
   INODE_MODE,
   INODE_UID,
 } from "../region/layout.gen.ts";
-import { EINVAL } from "./errno.ts";
+import { EINVAL, EPERM } from "./errno.ts";
 import {
   CTIME,
   type InodeTable,
@@ -69,6 +69,7 @@ export class Attributes {
 
   /** setxattr(2), with what access lists mean for the mode. @returns 0 or -errno */
   setXattr(ino: number, name: string | Uint8Array, value: Uint8Array, flags: number): number {
+    if (this.inodes.isProtected(ino)) return -EPERM;
     const text = typeof name === "string" ? name : new TextDecoder("latin1").decode(name);
     if (text !== ACL_ACCESS && text !== ACL_DEFAULT) return this.#store(ino, name, value, flags);
     const entries = parse(value);
@@ -97,8 +98,9 @@ export class Attributes {
     return 0;
   }
 
-  /** removexattr(2). @returns 0, -ENODATA */
+  /** removexattr(2). @returns 0, -ENODATA, -EPERM */
   removeXattr(ino: number, name: string | Uint8Array): number {
+    if (this.inodes.isProtected(ino)) return -EPERM;
     const removed = this.xattrs.remove(ino, name);
     if (removed === 0) this.inodes.touch(ino, CTIME);
     return removed;

@@ -8,7 +8,10 @@
 import type { Region } from "../region/region.ts";
 import {
   INODE_FLAG_ACL_DEFAULT,
+  INODE_FLAG_IMMUTABLE,
   INODE_FLAG_LINKABLE,
+  INODE_FLAG_NO_ATIME,
+  INODE_FLAG_NO_DUMP,
   INODE_FLAG_ORPHAN,
   INODE_FLAGS,
   INODE_GID,
@@ -49,11 +52,11 @@ import { ClientGuard } from "./client_guard.ts";
 import { CoreLock, whileStill } from "./core_lock.ts";
 import { damaged, DamageError } from "./damage.ts";
 import { DentryHash } from "./dentry_hash.ts";
-import { ENAMETOOLONG, ENOENT, ENOSPC } from "./errno.ts";
+import { EINVAL, ENAMETOOLONG, ENOENT, ENOSPC, EPERM } from "./errno.ts";
 import { FileData } from "./file_data.ts";
-import { InodeTable, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from "./inode_table.ts";
+import { InodeTable, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from "./inode_table.ts";
 import { Misplaced } from "./misplaced.ts";
-import { FIRST_COOKIE, Namespace } from "./namespace.ts";
+import { FIRST_COOKIE, Namespace, RENAME_EXCHANGE, RENAME_WHITEOUT } from "./namespace.ts";
 import { Pool } from "./pool.ts";
 import { inherit } from "./posix_acl.ts";
 import { RedBlackTree } from "./red_black_tree.ts";
@@ -80,6 +83,9 @@ const PUNCH_BYTES = 256 << 10;
 const READER_LOOKS_MAX = 50;
 /** Freed memory that a file system in use keeps at hand. */
 const KEEP_BUSY_BYTES = 64 << 20;
+
+/** Of chattr(1), what new inodes have of their directory: as on tmpfs. */
+const INHERITED_FLAGS = INODE_FLAG_NO_DUMP | INODE_FLAG_NO_ATIME;
 
 export class FileSystem {
   readonly inodes: InodeTable;
@@ -274,6 +280,31 @@ export class FileSystem {
     return this.#enter(ino, parent, name, start, length);
   }
 
+  /**
+   * renameat2(2), also with RENAME_WHITEOUT: a character device 0:0 gets the old name at the same moment, by which overlay file systems
+   * know that a name of the layer below is gone. Both names lie in `name`. @returns 0 or -errno
+   */
+  rename(
+    parent: number,
+    name: Uint8Array,
+    start: number,
+    length: number,
+    newParent: number,
+    newStart: number,
+    newLength: number,
+    flags: number,
+    owner: { uid: number; gid: number },
+  ): number {
+    const places = [parent, name, start, length, newParent, newStart, newLength] as const;
+    if ((flags & RENAME_WHITEOUT) === 0) return this.names.rename(...places, flags);
+    if (flags & RENAME_EXCHANGE) return -EINVAL;
+    const whiteout = this.makeInode(parent, { mode: S_IFCHR, umask: 0, rdev: 0, ...owner });
+    if (whiteout < 0) return whiteout;
+    const renamed = this.names.rename(...places, flags & ~RENAME_WHITEOUT, whiteout);
+    this.releaseIfUnused(whiteout);
+    return renamed;
+  }
+
   /** Names a new inode, or ends it when there is no room for the name. */
   #enter(ino: number, parent: number, name: Uint8Array, start: number, length: number): number {
     const directory = this.inodes.isDirectory(ino);
@@ -291,6 +322,7 @@ export class FileSystem {
     parent: number,
     o: NewInode,
   ): number {
+    if (this.inodes.has(parent, INODE_FLAG_IMMUTABLE)) return -EPERM;
     const ino = this.makeInode(parent, o);
     if (ino > 0) {
       this.inodes.set(ino, INODE_FLAGS, this.inodes.get(ino, INODE_FLAGS) | INODE_FLAG_LINKABLE);
@@ -315,6 +347,7 @@ export class FileSystem {
     mode = inherited ? inherited.mode : (mode & S_IFMT) === S_IFLNK ? mode : mode & ~o.umask;
     const ino = this.inodes.create(mode, o.uid, gid, o.rdev);
     if (ino === 0) return -ENOSPC;
+    this.inodes.set(ino, INODE_FLAGS, this.inodes.get(parent, INODE_FLAGS) & INHERITED_FLAGS);
     if (inherited) {
       const lists = [[ACL_ACCESS, inherited.access], [ACL_DEFAULT, inherited.default]] as const;
       for (const [key, list] of lists) {

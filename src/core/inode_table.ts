@@ -16,6 +16,10 @@ import {
   INODE_CLIENT_MTIME,
   INODE_CTIME,
   INODE_CTIME_NSEC,
+  INODE_FLAG_APPEND_ONLY,
+  INODE_FLAG_IMMUTABLE,
+  INODE_FLAG_NO_ATIME,
+  INODE_FLAGS,
   INODE_GENERATION,
   INODE_GID,
   INODE_KERNEL_HOLDS,
@@ -116,6 +120,15 @@ export class InodeTable {
     this.words[at + 1] = Math.floor(value / 2 ** 32);
   }
 
+  /** Whether the inode has one of these flags (INODE_FLAG_*). */
+  has(ino: number, flags: number): boolean {
+    return (this.words[ino * INODE_WORDS + INODE_FLAGS] & flags) !== 0;
+  }
+  /** Whether it may neither lose a name nor change but by being appended to, see chattr(1). */
+  isProtected(ino: number): boolean {
+    return this.has(ino, INODE_FLAG_IMMUTABLE | INODE_FLAG_APPEND_ONLY);
+  }
+
   /** Whether the number names a living inode; client input goes through here. */
   exists(ino: number): boolean {
     return ino > 0 && ino < this.region.sizes.inodeCountMax &&
@@ -208,6 +221,7 @@ export class InodeTable {
   touchAtime(ino: number): void {
     const flags = this.region.superblock[SUPER_MOUNT_FLAGS];
     if ((flags & (MOUNT_READ_ONLY | MOUNT_NO_ATIME)) !== 0) return;
+    if (this.has(ino, INODE_FLAG_NO_ATIME)) return;
     if ((flags & MOUNT_NO_DIR_ATIME) !== 0 && this.isDirectory(ino)) return;
     if ((flags & MOUNT_STRICT_ATIME) !== 0 || this.#isAtimeStale(ino)) this.touch(ino, ATIME);
   }

@@ -23,6 +23,7 @@ import {
   DIRECTORY_END,
   INODE_DENTRY,
   INODE_ENTRY_COUNT,
+  INODE_FLAG_IMMUTABLE,
   INODE_FLAG_LINKABLE,
   INODE_FLAGS,
   INODE_GENERATION,
@@ -59,6 +60,7 @@ import type { SlotChain } from "./slot_chain.ts";
 export const FIRST_COOKIE = 3;
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
+export const RENAME_WHITEOUT = 4;
 const NLINK_MAX = 0xffff_ffff;
 const DOT = 0x2e;
 
@@ -98,13 +100,19 @@ export class Namespace {
     return slot === 0 ? 0 : this.ino(slot);
   }
 
-  /** Why a name cannot be made in `parent`: 0, -ENOTDIR, -ENOENT (removed), -ENAMETOOLONG, -EINVAL, -EEXIST. */
+  /** Why a name cannot be made in `parent`: 0, -ENOTDIR, -ENOENT (removed), -ENAMETOOLONG, -EINVAL, -EEXIST, -EPERM. */
   mayCreate(parent: number, name: Uint8Array, start: number, length: number): number {
     if (!this.inodes.isDirectory(parent)) return -ENOTDIR;
     if (this.inodes.get(parent, INODE_NLINK) === 0) return -ENOENT;
     const problem = nameProblem(name, start, length);
     if (problem !== 0) return problem;
-    return this.find(parent, name, start, length) !== 0 ? -EEXIST : 0;
+    if (this.find(parent, name, start, length) !== 0) return -EEXIST;
+    return this.#mayEnter(parent);
+  }
+
+  /** Whether chattr(1) lets a name of the inode go: 0, -EPERM. */
+  #mayRemove(parent: number, ino: number): number {
+    return this.inodes.isProtected(parent) || this.inodes.isProtected(ino) ? -EPERM : 0;
   }
 
   /** Gives `ino` a name that `mayCreate` allowed. A directory's parent and both link counts follow. @returns 0, -ENOSPC */
@@ -270,6 +278,7 @@ export class Namespace {
     if (this.inodes.isDirectory(ino)) return -EPERM;
     const problem = this.mayCreate(parent, name, start, length);
     if (problem !== 0) return problem;
+    if (this.inodes.isProtected(ino)) return -EPERM;
     const nlink = this.inodes.get(ino, INODE_NLINK);
     if (nlink === NLINK_MAX) return -EMLINK;
     const flags = this.inodes.get(ino, INODE_FLAGS);
@@ -283,20 +292,23 @@ export class Namespace {
     return 0;
   }
 
-  /** unlink(2). @returns 0, -ENOENT, -EISDIR */
+  /** unlink(2). @returns 0, -ENOENT, -EPERM, -EISDIR */
   unlink(parent: number, name: Uint8Array, start: number, length: number): number {
     const slot = this.find(parent, name, start, length);
     if (slot === 0) return -ENOENT;
-    if (this.inodes.isDirectory(this.ino(slot))) return -EISDIR;
+    const ino = this.ino(slot);
+    if (this.#mayRemove(parent, ino) !== 0) return -EPERM;
+    if (this.inodes.isDirectory(ino)) return -EISDIR;
     this.#drop(slot);
     return 0;
   }
 
-  /** rmdir(2). @returns 0, -ENOENT, -ENOTDIR, -ENOTEMPTY */
+  /** rmdir(2). @returns 0, -ENOENT, -EPERM, -ENOTDIR, -ENOTEMPTY */
   rmdir(parent: number, name: Uint8Array, start: number, length: number): number {
     const slot = this.find(parent, name, start, length);
     if (slot === 0) return -ENOENT;
     const ino = this.ino(slot);
+    if (this.#mayRemove(parent, ino) !== 0) return -EPERM;
     if (!this.inodes.isDirectory(ino)) return -ENOTDIR;
     if (this.inodes.get(ino, INODE_ENTRY_COUNT) > 0) return -ENOTEMPTY;
     this.#drop(slot);
@@ -305,6 +317,7 @@ export class Namespace {
 
   /**
    * renameat2(2): O(1) whatever hangs below. Both names lie in `name`.
+   * @param whiteout an inode without a name that gets the old one (see FileSystem.rename); 0: none
    * @returns 0 or -errno
    */
   rename(
@@ -316,6 +329,7 @@ export class Namespace {
     newStart: number,
     newLength: number,
     flags: number,
+    whiteout = 0,
   ): number {
     if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags === 3) return -EINVAL;
     const slot = this.find(parent, name, start, length);
@@ -330,20 +344,32 @@ export class Namespace {
     if (flags & RENAME_EXCHANGE) {
       if (target === 0) return -ENOENT;
       if (this.#isWithin(parent, this.ino(target))) return -EINVAL;
-      this.#exchange(slot, target);
-      return 0;
+      const problem = this.#mayRemove(parent, ino) || this.#mayRemove(newParent, this.ino(target));
+      if (problem === 0) this.#exchange(slot, target);
+      return problem;
     }
-    if (target !== 0) {
-      if (flags & RENAME_NOREPLACE) return -EEXIST;
-      const problem = this.#mayReplace(ino, this.ino(target));
-      if (problem !== 0) return problem;
-      // Two names of one file: POSIX wants nothing done.
-      if (this.ino(target) === ino) return 0;
-    }
-    return this.#move(slot, target, name, newParent, newStart, newLength);
+    if (target !== 0 && flags & RENAME_NOREPLACE) return -EEXIST;
+    // Two names of one file: POSIX wants nothing done.
+    if (target !== 0 && this.ino(target) === ino) return 0;
+    const problem = this.#mayRemove(parent, ino) ||
+      (target === 0 ? this.#mayEnter(newParent) : this.#mayReplace(newParent, ino, target));
+    if (problem !== 0) return problem;
+    const trace = whiteout === 0 ? 0 : this.#newDentry(name, start, length);
+    if (whiteout !== 0 && trace === 0) return -ENOSPC;
+    if (trace !== 0) this.#set(trace, DENTRY_INO, whiteout);
+    const moved = this.#move(slot, target, name, newParent, newStart, newLength, trace);
+    if (moved !== 0 && trace !== 0) this.#freeDentry(trace);
+    return moved;
   }
 
-  #mayReplace(ino: number, target: number): number {
+  /** Whether chattr(1) lets a name be made in the directory: 0, -EPERM. */
+  #mayEnter(parent: number): number {
+    return this.inodes.has(parent, INODE_FLAG_IMMUTABLE) ? -EPERM : 0;
+  }
+
+  #mayReplace(parent: number, ino: number, targetSlot: number): number {
+    const target = this.ino(targetSlot);
+    if (this.#mayRemove(parent, target) !== 0) return -EPERM;
     if (!this.inodes.isDirectory(target)) return this.inodes.isDirectory(ino) ? -ENOTDIR : 0;
     if (!this.inodes.isDirectory(ino)) return -EISDIR;
     return this.inodes.get(target, INODE_ENTRY_COUNT) > 0 ? -ENOTEMPTY : 0;
@@ -369,8 +395,10 @@ export class Namespace {
     newParent: number,
     newStart: number,
     newLength: number,
+    trace: number,
   ): number {
     const parent = this.get(slot, DENTRY_PARENT);
+    const oldHash = this.get(slot, DENTRY_HASH);
     const ino = this.get(slot, DENTRY_INO);
     const extension = this.#storeRest(name, newStart, newLength);
     if (extension < 0) return -ENOSPC;
@@ -394,6 +422,10 @@ export class Namespace {
       }
     }
     if (oldExtension !== 0) this.chains.release(oldExtension);
+    if (trace !== 0) {
+      this.#enter(trace, parent, oldHash);
+      this.inodes.set(this.get(trace, DENTRY_INO), INODE_NLINK, 1);
+    }
     this.inodes.touch(ino, CTIME);
     this.inodes.touch(parent, MTIME | CTIME);
     this.inodes.touch(newParent, MTIME | CTIME);

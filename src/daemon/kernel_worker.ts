@@ -7,6 +7,7 @@ import { EAGAIN, ECONNABORTED, EINTR, ENODEV, ENOENT, ENOSPC } from "../core/err
 import { CLOCK_KERNEL } from "../core/inode_table.ts";
 import { Exchange } from "../ops/exchange.ts";
 import { IN_OPCODE, OUT_ERROR } from "../ops/fuse_records.gen.ts";
+import { KernelNotices } from "../ops/kernel_notices.ts";
 import { Opcode, REQUEST_BYTES_MAX } from "../ops/protocol.ts";
 import { serve, serveFailure } from "../ops/table.ts";
 import {
@@ -38,6 +39,7 @@ class KernelWorker {
   /** For requests served while another one waits for room. */
   #waiting: Exchange | undefined;
   readonly #sendingAddress: bigint;
+  readonly #notices: KernelNotices;
   readonly #segments = new Float64Array(2 * SEGMENTS_MAX);
 
   constructor(private readonly start: WorkerStart) {
@@ -48,6 +50,7 @@ class KernelWorker {
     this.#fs.inodes.useClock(CLOCK_KERNEL);
     this.#clients = new Clients(this.#fs);
     this.#exchange = new Exchange(this.#fs, start.cache);
+    this.#notices = new KernelNotices(this.#fs);
     this.#sendingAddress = region.address + BigInt(SUPER_SENDING_INO * 4);
     this.#blocksAddress = Number(region.address) + region.sizes.blockPage * PAGE_BYTES;
   }
@@ -146,6 +149,7 @@ class KernelWorker {
       }
       const bytes = serve(x);
       if (this.#fs.misplaced.any) this.#wakeRingWorker();
+      if (x.forgetAttributes) this.#notices.attributesChanged(x.nodeid);
       // Said under the lock: whoever frees blocks of this file afterwards waits until they are sent.
       if (x.hasSegments) Atomics.store(region.superblock, SUPER_SENDING_INO, x.nodeid);
       return bytes;
@@ -155,7 +159,17 @@ class KernelWorker {
       return serveFailure(x);
     } finally {
       lock.release();
+      if (this.#notices.count > 0) this.#sendNotices();
     }
+  }
+
+  /** Of attributes only, for which the kernel waits for nobody. */
+  #sendNotices(): void {
+    const { messages, count } = this.#notices;
+    for (const message of messages.slice(0, count)) {
+      native().bt_fuse_reply(this.start.fuseFd, message, message[0]);
+    }
+    this.#notices.count = 0;
   }
 
   /** Its bell is rung as by clients. */

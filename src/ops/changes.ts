@@ -2,12 +2,14 @@
 import {
   INODE_ATIME,
   INODE_ATIME_NSEC,
+  INODE_FLAG_APPEND_ONLY,
+  INODE_FLAG_IMMUTABLE,
   INODE_MTIME,
   INODE_MTIME_NSEC,
 } from "../region/layout.gen.ts";
-import { EINVAL, EISDIR, EOPNOTSUPP } from "../core/errno.ts";
+import { EINVAL, EISDIR, EOPNOTSUPP, EPERM } from "../core/errno.ts";
 import type { FileSystem } from "../core/file_system.ts";
-import { ATIME, CTIME, MTIME } from "../core/inode_table.ts";
+import { ATIME, CTIME, type InodeTable, MTIME } from "../core/inode_table.ts";
 import {
   FATTR_ATIME,
   FATTR_ATIME_NOW,
@@ -41,6 +43,7 @@ export interface AttributeChange {
 export function changeAttributes(fs: FileSystem, ino: number, change: AttributeChange): number {
   const { attributes, inodes } = fs;
   const { valid } = change;
+  if (inodes.isProtected(ino) && !isAllowed(inodes, ino, valid)) return -EPERM;
   if (valid & FATTR_SIZE) {
     const result = setSize(fs, ino, change.size);
     if (result < 0) return result;
@@ -65,6 +68,16 @@ export function changeAttributes(fs: FileSystem, ino: number, change: AttributeC
   return 0;
 }
 
+const BOTH_NOW = FATTR_ATIME_NOW | FATTR_MTIME_NOW;
+
+/** What chattr(1) leaves: both times become now where bytes may be appended, and what a write takes from a file. */
+function isAllowed(inodes: InodeTable, ino: number, valid: number): boolean {
+  if (valid & (FATTR_SIZE | FATTR_MODE | FATTR_UID | FATTR_GID)) return false;
+  const setsTimes = (valid & (FATTR_ATIME | FATTR_MTIME | BOTH_NOW)) !== 0;
+  const isTouch = (valid & BOTH_NOW) === BOTH_NOW;
+  return !setsTimes || (isTouch && !inodes.has(ino, INODE_FLAG_IMMUTABLE));
+}
+
 /** Times change even when the size does not, as on tmpfs. */
 function setSize({ inodes, data }: FileSystem, ino: number, bytes: number): number {
   if (inodes.isDirectory(ino)) return -EISDIR;
@@ -85,7 +98,7 @@ function setTimes({ inodes }: FileSystem, ino: number, change: AttributeChange):
   }
 }
 
-/** fallocate(2) on a regular file. @returns 0, -EOPNOTSUPP, -ENOSPC, -EFBIG */
+/** fallocate(2) on a regular file. @returns 0, -EPERM, -EOPNOTSUPP, -ENOSPC, -EFBIG */
 export function allocate(
   { data, inodes }: FileSystem,
   ino: number,
@@ -94,6 +107,9 @@ export function allocate(
   mode: number,
 ): number {
   const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  const isPure = (mode & ~FALLOC.KEEP_SIZE) === 0;
+  if (inodes.has(ino, INODE_FLAG_IMMUTABLE)) return -EPERM;
+  if (inodes.has(ino, INODE_FLAG_APPEND_ONLY) && !isPure) return -EPERM;
   let result = 0;
   switch (mode & ~FALLOC.KEEP_SIZE) {
     case 0:

@@ -94,6 +94,8 @@ export class Exchange {
   readonly validSeconds: number;
   /** Set by READ: the reply's data is what `fs.data.segments` says. */
   hasSegments = false;
+  /** The kernel is to forget the attributes that it has of the inode, before it gets the reply. */
+  forgetAttributes = false;
   readonly raced = new Raced();
 
   constructor(readonly fs: FileSystem, readonly cache: CacheMode) {

@@ -1,9 +1,10 @@
 /** Bytes of files: OPEN READ WRITE RELEASE FLUSH FSYNC FALLOCATE LSEEK COPY_FILE_RANGE. */
-import { EBADF, EINVAL, EISDIR, ENOSYS } from "../core/errno.ts";
+import { EBADF, EINVAL, EISDIR, ENOSYS, EPERM } from "../core/errno.ts";
 import { AT_END } from "../core/file_data.ts";
 import { CTIME, MTIME } from "../core/inode_table.ts";
 import {
   COPY_BYTES_MAX,
+  INODE_FLAG_IMMUTABLE,
   KERNEL_HOLDS_DATA,
   KERNEL_USES_APPEND,
   KERNEL_USES_MAP,
@@ -22,6 +23,7 @@ import {
   LSEEK_IN_WHENCE,
   LSEEK_OUT_OFFSET,
   LSEEK_OUT_WORDS,
+  OPEN_IN_FLAGS,
   OPEN_OUT_OPEN_FLAGS,
   OPEN_OUT_WORDS,
   READ_IN_OFFSET,
@@ -44,8 +46,9 @@ import {
   WRITE_KILL_SUIDGID,
 } from "./protocol.ts";
 
-/** Of open(2)'s flags, which come with WRITE. */
+/** Of open(2)'s flags, which come with OPEN and WRITE. */
 const O_APPEND = 0o2000;
+const O_ACCMODE = 3;
 
 /** How the kernel may treat an opened file: keep its pages, or bring every call here. */
 export function openFlags(x: Exchange): number {
@@ -58,6 +61,8 @@ export function openFlags(x: Exchange): number {
  */
 export function open(x: Exchange): number {
   if (x.cache === "auto") return -ENOSYS;
+  const flags = x.body(OPEN_IN_FLAGS);
+  if ((flags & O_ACCMODE) !== 0 && !mayWrite(x, (flags & O_APPEND) !== 0)) return -EPERM;
   x.replyWords.fill(0, OUT_BODY, OUT_BODY + OPEN_OUT_WORDS);
   x.replyWords[OUT_BODY + OPEN_OUT_OPEN_FLAGS] = openFlags(x);
   return OPEN_OUT_WORDS * 4;
@@ -97,6 +102,7 @@ export function write(x: Exchange): number {
   if (writeFlags & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const appends = (x.body(WRITE_IN_FLAGS) & O_APPEND) !== 0 && (writeFlags & WRITE_CACHE) === 0;
+  if (!mayWrite(x, appends)) return -EPERM;
   // Said before the lock is taken under which clients append.
   if (appends) fs.inodes.kernelUses(nodeid, KERNEL_USES_APPEND);
   const offset = appends ? AT_END : x.body64(WRITE_IN_OFFSET);
@@ -108,6 +114,15 @@ export function write(x: Exchange): number {
   } else fs.attributes.dropCapabilities(nodeid);
   if (written > 0) fs.inodes.touch(nodeid, MTIME | CTIME);
   return writtenReply(x, written);
+}
+
+/**
+ * What chattr(1) says. It is asked with every WRITE, because a kernel that caches asks nobody when it opens a file; so a file that was open
+ * before is protected as well.
+ */
+function mayWrite({ fs: { inodes }, nodeid }: Exchange, appends: boolean): boolean {
+  if (!inodes.isProtected(nodeid)) return true;
+  return appends && !inodes.has(nodeid, INODE_FLAG_IMMUTABLE);
 }
 
 function writtenReply(x: Exchange, bytes: number): number {
@@ -150,6 +165,7 @@ export function copyFileRange(x: Exchange): number {
   const target = x.body64(COPY_FILE_RANGE_IN_NODEID_OUT);
   if (!fs.inodes.exists(target)) return -EBADF;
   if (!fs.inodes.isRegular(nodeid) || !fs.inodes.isRegular(target)) return -EINVAL;
+  if (fs.inodes.isProtected(target)) return -EPERM;
   const length = Math.min(x.body64(COPY_FILE_RANGE_IN_LEN), COPY_BYTES_MAX);
   const copied = fs.data.copy(
     nodeid,

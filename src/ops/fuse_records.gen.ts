@@ -154,6 +154,10 @@ export const DIRENT_OFF = 2;
 export const DIRENT_NAMELEN = 4;
 export const DIRENT_TYPE = 5;
 
+export const OPEN_IN_WORDS = 2;
+export const OPEN_IN_FLAGS = 0;
+export const OPEN_IN_OPEN_FLAGS = 1;
+
 export const OPEN_OUT_WORDS = 4;
 export const OPEN_OUT_FH = 0;
 export const OPEN_OUT_OPEN_FLAGS = 2;
@@ -199,6 +203,20 @@ export const COPY_FILE_RANGE_IN_FH_OUT = 6;
 export const COPY_FILE_RANGE_IN_OFF_OUT = 8;
 export const COPY_FILE_RANGE_IN_LEN = 10;
 export const COPY_FILE_RANGE_IN_FLAGS = 12;
+
+export const IOCTL_IN_WORDS = 8;
+export const IOCTL_IN_FH = 0;
+export const IOCTL_IN_FLAGS = 2;
+export const IOCTL_IN_CMD = 3;
+export const IOCTL_IN_ARG = 4;
+export const IOCTL_IN_IN_SIZE = 6;
+export const IOCTL_IN_OUT_SIZE = 7;
+
+export const IOCTL_OUT_WORDS = 4;
+export const IOCTL_OUT_RESULT = 0;
+export const IOCTL_OUT_FLAGS = 1;
+export const IOCTL_OUT_IN_IOVS = 2;
+export const IOCTL_OUT_OUT_IOVS = 3;
 
 export const SETXATTR_IN_WORDS = 4;
 export const SETXATTR_IN_SIZE = 0;

@@ -131,7 +131,7 @@ function renameAt(x: Exchange, newParent: number, namesWord: number, flags: numb
   const newStart = start + length + 1;
   if (!x.fs.inodes.exists(newParent)) return -EINVAL;
   const newLength = x.nameLength(newStart);
-  return x.fs.names.rename(
+  return x.fs.rename(
     x.nodeid,
     x.request,
     start,
@@ -140,6 +140,7 @@ function renameAt(x: Exchange, newParent: number, namesWord: number, flags: numb
     newStart,
     newLength,
     flags,
+    { uid: x.uid, gid: x.gid },
   );
 }
 

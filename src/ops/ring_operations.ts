@@ -88,7 +88,17 @@ import {
   RING_TMPFILE_UID,
   RING_TMPFILE_UMASK,
 } from "../region/layout.gen.ts";
-import { EFBIG, EINVAL, EIO, ENOENT, ENOSPC, ENOTDIR, EOPNOTSUPP, ESTALE } from "../core/errno.ts";
+import {
+  EFBIG,
+  EINVAL,
+  EIO,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  ESTALE,
+} from "../core/errno.ts";
 import {
   CTIME,
   MTIME,
@@ -404,6 +414,7 @@ function copy(r: RingRequest, ino: number): number {
   const target = r.inode(RING_COPY_TARGET);
   if (target < 0) return -ESTALE;
   if (!inodes.isRegular(target)) return -EINVAL;
+  if (inodes.isProtected(target)) return -EPERM;
   const [from, to] = [r.number(RING_COPY_OFFSET), r.number(RING_COPY_TARGET_OFFSET)];
   const length = Math.min(r.number(RING_COPY_LENGTH), Math.max(0, inodes.size(ino) - from));
   if (ino === target && Math.abs(from - to) < length) return -EINVAL;

@@ -13,6 +13,7 @@ import {
   read,
   write,
 } from "./files.ts";
+import { ioctl } from "./inode_flags.ts";
 import { batchForget, forget, lookup } from "./lookup.ts";
 import {
   create,
@@ -56,6 +57,7 @@ const onInode: [number, Operation][] = [
   [Opcode.WRITE, write],
   [Opcode.FALLOCATE, fallocate],
   [Opcode.LSEEK, lseek],
+  [Opcode.IOCTL, ioctl],
   [Opcode.COPY_FILE_RANGE, copyFileRange],
   [Opcode.OPENDIR, opendir],
   [Opcode.READDIR, readdir],
@@ -97,6 +99,7 @@ for (const [opcode, operation] of others) operations[opcode] = operation;
 export function serve(x: Exchange): number {
   const opcode = x.requestWords[IN_OPCODE];
   x.hasSegments = false;
+  x.forgetAttributes = false;
   let result: number;
   if (opcode >= OPCODE_COUNT) result = -ENOSYS;
   else if (wantsInode[opcode] === 1 && !x.fs.inodes.exists(x.nodeid)) {

@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0x858f02b9;
-export const LAYOUT_HASH_HI = 0xdb3a44f4;
+export const LAYOUT_HASH_LO = 0xf6ee2fc1;
+export const LAYOUT_HASH_HI = 0x13929cc7;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -46,6 +46,10 @@ export const INODE_FLAG_ACL_ACCESS = 2;
 export const INODE_FLAG_CAPABILITY = 4;
 export const INODE_FLAG_ORPHAN = 8;
 export const INODE_FLAG_LINKABLE = 16;
+export const INODE_FLAG_IMMUTABLE = 32;
+export const INODE_FLAG_APPEND_ONLY = 64;
+export const INODE_FLAG_NO_DUMP = 128;
+export const INODE_FLAG_NO_ATIME = 256;
 export const TARGET_INLINE_BYTES = 56;
 export const NEGATIVE_NAMES_WORDS = 4;
 export const SLOT_KIND_FREE = 0;
