@@ -1,0 +1,181 @@
+/** Requests at the edges of what numbers can be, and what random requests meet too rarely. */
+import { assert, assertEquals } from "@std/assert";
+import * as errno from "../../src/core/errno.ts";
+import { ATIME, S_IFREG } from "../../src/core/inode_table.ts";
+import {
+  COPY_FILE_RANGE_IN_LEN,
+  COPY_FILE_RANGE_IN_NODEID_OUT,
+  COPY_FILE_RANGE_IN_OFF_OUT,
+  COPY_FILE_RANGE_IN_WORDS,
+  FALLOCATE_IN_LENGTH,
+  FALLOCATE_IN_OFFSET,
+  FALLOCATE_IN_WORDS,
+  FATTR_SIZE,
+  LINK_IN_OLDNODEID,
+  LINK_IN_WORDS,
+  LSEEK_IN_OFFSET,
+  LSEEK_IN_WHENCE,
+  LSEEK_IN_WORDS,
+  SETATTR_IN_SIZE,
+  SETATTR_IN_VALID,
+  SETATTR_IN_WORDS,
+  WRITE_IN_OFFSET,
+  WRITE_IN_SIZE,
+  WRITE_IN_WORDS,
+} from "../../src/ops/fuse_records.gen.ts";
+import { Opcode } from "../../src/ops/protocol.ts";
+import {
+  FILE_BYTES_MAX,
+  INODE_ATIME,
+  INODE_ATIME_NSEC,
+  INODE_NLINK,
+  INODE_OPEN_COUNT,
+  INODE_WORDS,
+  MISPLACED_MAX,
+  MOUNT_NO_ATIME,
+  MOUNT_NO_DIR_ATIME,
+  MOUNT_READ_ONLY,
+  MOUNT_STRICT_ATIME,
+  ROOT_INO,
+  SUPER_MOUNT_FLAGS,
+} from "../../src/region/layout.gen.ts";
+import { bytes, newFileSystem } from "../core/support.ts";
+import { Doors, type Fields, texts } from "./doors.ts";
+
+const OWNER = { mode: S_IFREG | 0o644, umask: 0, uid: 0, gid: 0, rdev: 0 };
+
+function withFiles(...names: string[]): { doors: Doors; inos: number[] } {
+  const fs = newFileSystem();
+  const inos = names.map((name) => {
+    const text = bytes(name);
+    const ino = fs.makeNode(ROOT_INO, text, 0, text.length, OWNER);
+    assert(ino > 0);
+    return ino;
+  });
+  return { doors: new Doors(fs), inos };
+}
+
+Deno.test("the largest offset: up to it all works, behind it EFBIG", () => {
+  const { doors, inos: [ino, target] } = withFiles("file", "target");
+  const end = FILE_BYTES_MAX;
+  doors.fs.data.write(ino, 0, new Uint8Array(8192).fill(1), 0, 8192);
+  const write = (offset: number) =>
+    doors.kernel(Opcode.WRITE, target, {
+      words: WRITE_IN_WORDS,
+      fields: [[WRITE_IN_OFFSET, offset], [WRITE_IN_SIZE, 100]],
+      tail: new Uint8Array(100),
+    });
+  const copy = (offset: number) =>
+    doors.kernel(Opcode.COPY_FILE_RANGE, ino, {
+      words: COPY_FILE_RANGE_IN_WORDS,
+      fields: [
+        [COPY_FILE_RANGE_IN_NODEID_OUT, target],
+        [COPY_FILE_RANGE_IN_OFF_OUT, offset],
+        [COPY_FILE_RANGE_IN_LEN, 2 ** 40],
+      ],
+    });
+  const allocate = (offset: number) =>
+    doors.kernel(Opcode.FALLOCATE, target, {
+      words: FALLOCATE_IN_WORDS,
+      fields: [[FALLOCATE_IN_OFFSET, offset], [FALLOCATE_IN_LENGTH, 100]],
+    });
+  const truncate = (size: number) =>
+    doors.kernel(Opcode.SETATTR, target, {
+      words: SETATTR_IN_WORDS,
+      fields: [[SETATTR_IN_VALID, FATTR_SIZE], [SETATTR_IN_SIZE, size]],
+    });
+  assertEquals([write(end - 100), write(end - 99)], [0, -errno.EFBIG]);
+  // What the source has counts, not what was asked for.
+  assertEquals([copy(end - 8192), copy(end - 8191)], [0, -errno.EFBIG]);
+  assertEquals([allocate(end - 100), allocate(end - 99)], [0, -errno.EFBIG]);
+  assertEquals([truncate(end), truncate(end + 1)], [0, -errno.EFBIG]);
+  assertEquals(doors.fs.inodes.size(target), end);
+  assertEquals(doors.fs.check(), []);
+});
+
+Deno.test("a number that is used again keeps the count of clients that have it open", () => {
+  const { doors: { fs }, inos: [ino] } = withFiles("file");
+  const name = bytes("file");
+  fs.names.unlink(ROOT_INO, name, 0, name.length);
+  assert(!fs.inodes.exists(ino));
+  // A client that found the number under its last name counts itself, and takes that back when it sees that the name has gone.
+  Atomics.add(fs.inodes.words, ino * INODE_WORDS + INODE_OPEN_COUNT, 1);
+  assertEquals(fs.makeNode(ROOT_INO, name, 0, name.length, OWNER), ino);
+  assertEquals(fs.inodes.openCount(ino), 1);
+  Atomics.sub(fs.inodes.words, ino * INODE_WORDS + INODE_OPEN_COUNT, 1);
+  assertEquals(fs.inodes.openCount(ino), 0);
+});
+
+Deno.test("pages in the wrong place: each file is noted once, more than there is room for overwrite the first", () => {
+  const { doors: { fs } } = withFiles("file");
+  assertEquals([fs.misplaced.any, fs.misplaced.take()], [false, []]);
+  for (const ino of [5, 6, 5, 7]) fs.misplaced.add(ino);
+  assertEquals([fs.misplaced.any, fs.misplaced.take()], [true, [5, 6, 7]]);
+  assertEquals([fs.misplaced.any, fs.misplaced.take()], [false, []]);
+  for (let ino = 1; ino <= MISPLACED_MAX + 1; ino++) fs.misplaced.add(ino);
+  const taken = fs.misplaced.take();
+  assertEquals(taken.length, MISPLACED_MAX);
+  assertEquals([taken[0], taken.at(-1)], [MISPLACED_MAX + 1, MISPLACED_MAX]);
+});
+
+Deno.test("a file with all the links a number can count gets no more", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  const link = (name: string) =>
+    doors.kernel(Opcode.LINK, ROOT_INO, {
+      words: LINK_IN_WORDS,
+      fields: [[LINK_IN_OLDNODEID, ino]] as Fields,
+      tail: texts(name),
+    });
+  doors.fs.inodes.set(ino, INODE_NLINK, 0xffff_fffe);
+  assertEquals([link("one"), link("two")], [0, -errno.EMLINK]);
+});
+
+Deno.test("access times follow the mount's options", () => {
+  const cases: [flags: number, file: boolean, directory: boolean][] = [
+    [0, false, false],
+    [MOUNT_STRICT_ATIME, true, true],
+    [MOUNT_STRICT_ATIME | MOUNT_NO_DIR_ATIME, true, false],
+    [MOUNT_STRICT_ATIME | MOUNT_NO_ATIME, false, false],
+    [MOUNT_STRICT_ATIME | MOUNT_READ_ONLY, false, false],
+  ];
+  for (const [flags, ...wanted] of cases) {
+    const { doors, inos: [ino] } = withFiles("file");
+    const { inodes, region } = doors.fs;
+    region.superblock[SUPER_MOUNT_FLAGS] = flags;
+    const moved = [ino, ROOT_INO].map((each) => {
+      // Read after the last change, and not a day ago: without an option it would stay.
+      doors.setClock(3_000_000_000, 5);
+      inodes.touch(each, ATIME);
+      doors.setClock(3_000_000_001, 5);
+      inodes.touchAtime(each);
+      return inodes.get64(each, INODE_ATIME) === 3_000_000_001;
+    });
+    assertEquals(moved, wanted, `flags ${flags}`);
+  }
+});
+
+Deno.test("seconds since 1970 before that and after 2106 are kept, and compared", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  const { fs: { inodes } } = doors;
+  doors.setClock(2 ** 32 + 7, 9);
+  inodes.touch(ino, 15);
+  // Before 1970: older than anything.
+  inodes.setTime(ino, INODE_ATIME, INODE_ATIME_NSEC, 0xffff_fff0, 0xffff_ffff, 0);
+  inodes.touchAtime(ino);
+  assertEquals([inodes.get64(ino, INODE_ATIME), inodes.get(ino, INODE_ATIME_NSEC)], [
+    2 ** 32 + 7,
+    9,
+  ]);
+});
+
+Deno.test("SEEK_DATA and SEEK_HOLE: other whences are refused, the end is no data", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  doors.fs.data.write(ino, 0, new Uint8Array(100), 0, 100);
+  const seek = (offset: number, whence: number) =>
+    doors.kernel(Opcode.LSEEK, ino, {
+      words: LSEEK_IN_WORDS,
+      fields: [[LSEEK_IN_OFFSET, offset], [LSEEK_IN_WHENCE, whence]],
+    });
+  assertEquals([seek(0, 2), seek(0, 5)], [-errno.EINVAL, -errno.EINVAL]);
+  assertEquals([seek(99, 3), seek(100, 3), seek(100, 4)], [0, -errno.ENXIO, -errno.ENXIO]);
+});
