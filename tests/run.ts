@@ -15,11 +15,15 @@ const count = { passed: 0, failed: 0 };
 const failures: string[] = [];
 
 /** Runs `deno ...`, shows and returns its standard output; not ok when it failed or took longer than it may. */
-async function deno(args: string[], limitMs: number): Promise<{ ok: boolean; output: string }> {
+async function deno(
+  args: string[],
+  limitMs: number,
+  env: Record<string, string> = {},
+): Promise<{ ok: boolean; output: string }> {
   const child = new Deno.Command(Deno.execPath(), {
     args,
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -50,8 +54,12 @@ function record(step: string, passed: boolean): void {
 }
 
 /** Runs `deno test` and adds its own count, in which a test left out is neither passed nor failed. */
-async function runTests(args: string[], limitMs: number): Promise<void> {
-  const { ok, output } = await deno(["test", ...args], limitMs);
+async function runTests(
+  args: string[],
+  limitMs: number,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const { ok, output } = await deno(["test", ...args], limitMs, env);
   const summary = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm)].at(
     -1,
   );
@@ -106,6 +114,12 @@ if (Deno.args.length > 0) {
   record("ok", (await deno(["task", "ok"], 3 * MINUTE_MS)).ok);
   record("deno test --allow-ffi", (await deno(["test", "--allow-ffi"], 3 * MINUTE_MS)).ok);
   await runTests(["-A"], 16 * MINUTE_MS);
+  // Once more with safety checks in everything that is written in Zig.
+  record("build safe", (await deno(["run", "-A", "shim/build.ts", "safe"], 5 * MINUTE_MS)).ok);
+  await runTests(["-A", "tests/shim", "tests/crash"], 8 * MINUTE_MS, {
+    BTFUSE_TEST_COMMAND: `${ROOT}btfuse-safe`,
+    BTFUSE_TEST_LIBRARIES: `${ROOT}shim/zig-out-safe/lib`,
+  });
 }
 const left = await tracesLeft(before);
 for (const trace of left) console.error(`left behind: ${trace}`);

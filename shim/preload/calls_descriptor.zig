@@ -261,7 +261,7 @@ fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
             return 0;
         },
         fionread => if (!o.isDirectory()) {
-            const left: *c_int = @ptrFromInt(argument);
+            const left: *align(1) c_int = @ptrFromInt(argument);
             const size = data.sizeOf(o.inode());
             left.* = @bitCast(@as(u32, @truncate(size -% o.description.offset)));
             return 0;
@@ -334,7 +334,7 @@ fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: ?*anyopaque) call
 fn AioCall(comptime name: [:0]const u8, comptime place: u1) type {
     return struct {
         fn call(a: usize, b: usize) callconv(.c) c_int {
-            const block: ?*const c_int = @ptrFromInt(if (place == 0) a else b);
+            const block: ?*align(1) const c_int = @ptrFromInt(if (place == 0) a else b);
             if (block) |fd| descriptors.materialize(fd.*);
             return next.call(name, *const fn (usize, usize) callconv(.c) c_int)(a, b);
         }

@@ -103,7 +103,7 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.landlock_add_rule) => materialize_words.in(c, landlock_rule_bytes),
         @intFromEnum(SYS.bpf) => materialize_words.in(b, c),
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
-        @intFromEnum(SYS.clone3) => return clone(@as(*const u64, @ptrFromInt(a)).*, number, &arguments),
+        @intFromEnum(SYS.clone3) => return clone(@as(*align(1) const u64, @ptrFromInt(a)).*, number, &arguments),
         // What functions do that were served, functions have to know: limits.zig
         @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => limits.forget(),
         else => calls_restrict.prepare(number, a, b),

@@ -13,6 +13,8 @@ import {
   DENTRY_KIND,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  INODE_EXTEND_LOCK,
+  INODE_MAP_HEIGHT,
   INODE_MAP_ROOT,
   INODE_OPEN_COUNT,
   INODE_WORDS,
@@ -28,6 +30,7 @@ import {
 import { bytes, newFileSystem, Random } from "./support.ts";
 
 const TRIALS = 400;
+const hasFfi = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 const OPERATION_MS_MAX = 1000;
 const OWNER = { umask: 0, uid: 0, gid: 0, rdev: 0 };
 const decoder = new TextDecoder("latin1");
@@ -110,7 +113,10 @@ function damage(target: Target, random: Random, chosen: Chosen): string {
   const inodeWord = (): [Uint32Array, number] => {
     const ino = inode();
     chosen.inos.push(ino);
-    return [region.inodes, ino * INODE_WORDS + random.below(INODE_WORDS)];
+    const word = random.below(INODE_WORDS);
+    // For a lock that somebody seems to hold is waited by futex(2).
+    const isMet = word !== INODE_EXTEND_LOCK || hasFfi;
+    return [region.inodes, ino * INODE_WORDS + (isMet ? word : INODE_MAP_HEIGHT)];
   };
   const slotWord = (): [Uint32Array, number] => {
     const at = slot();

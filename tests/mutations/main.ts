@@ -21,11 +21,11 @@ if (Deno.args.length > 0 && only === "") {
 }
 
 /** Without native parts, as `deno test` without any permission. @returns whether all tests passed */
-async function passes(directory: string): Promise<boolean> {
+async function passes(directory: string, shown = false): Promise<boolean> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-check", "--no-prompt", "--fail-fast", "--quiet", ...TESTS],
     cwd: directory,
-    stdout: "null",
+    stdout: shown ? "inherit" : "null",
     stderr: "null",
   }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
@@ -48,7 +48,7 @@ const directory = Deno.makeTempDirSync({ prefix: "btfuse-mutations-" });
 const survivors: string[] = [];
 try {
   await copy(directory);
-  if (!await passes(directory)) throw new Error("the tests fail without any mutation");
+  if (!await passes(directory, true)) throw new Error("the tests fail without any mutation");
   for (const [file, from, to] of MUTATIONS) {
     const name = `${file}: ${from} → ${to}`;
     if (!name.includes(only)) continue;

@@ -16,6 +16,7 @@ import {
   LSEEK_IN_OFFSET,
   LSEEK_IN_WHENCE,
   LSEEK_IN_WORDS,
+  OUT_ERROR,
   SETATTR_IN_SIZE,
   SETATTR_IN_VALID,
   SETATTR_IN_WORDS,
@@ -31,6 +32,8 @@ import {
   INODE_NLINK,
   INODE_OPEN_COUNT,
   INODE_WORDS,
+  KERNEL_HOLDS_DATA,
+  KERNEL_HOLDS_END,
   MISPLACED_MAX,
   MOUNT_NO_ATIME,
   MOUNT_NO_DIR_ATIME,
@@ -178,4 +181,32 @@ Deno.test("SEEK_DATA and SEEK_HOLE: other whences are refused, the end is no dat
     });
   assertEquals([seek(0, 2), seek(0, 5)], [-errno.EINVAL, -errno.EINVAL]);
   assertEquals([seek(99, 3), seek(100, 3), seek(100, 4)], [0, -errno.ENXIO, -errno.ENXIO]);
+});
+
+Deno.test("a link target of 56 bytes lies in the inode, a longer one takes slots", () => {
+  const { doors } = withFiles("file");
+  const symlink = (name: string, length: number) => {
+    const before = doors.fs.slotPool.used;
+    const tail = texts(name, "t".repeat(length));
+    assertEquals(doors.kernel(Opcode.SYMLINK, ROOT_INO, { tail }), 0);
+    return doors.fs.slotPool.used - before;
+  };
+  assertEquals([symlink("short", 56), symlink("long", 57)], [1, 2]);
+});
+
+Deno.test("the kernel is told where a file that it knows ends; of an empty one there is no last byte to tell", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  const { fs, r } = doors;
+  const notices = (size: number): number[] => {
+    fs.data.truncate(ino, size);
+    fs.inodes.kernelHolds(ino, KERNEL_HOLDS_END | KERNEL_HOLDS_DATA);
+    r.notices.count = 0;
+    r.notices.dataChanged(ino);
+    // An errno of a reply, and in a message what it is about.
+    return r.notices.messages.slice(0, r.notices.count)
+      .map((message) => new Uint32Array(message.buffer)[OUT_ERROR]);
+  };
+  const [STORE, INVAL_INODE] = [4, 2];
+  assertEquals(notices(5000), [STORE, INVAL_INODE]);
+  assertEquals(notices(0), [INVAL_INODE]);
 });

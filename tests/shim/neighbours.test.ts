@@ -4,11 +4,18 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { copyTo } from "../../src/cli/library_place.ts";
-import { btfuseCommand, type BtfuseMount, mountBtfuse, run, runOk } from "../support/mounts.ts";
+import {
+  btfuseCommand,
+  type BtfuseMount,
+  builtLibrary,
+  mountBtfuse,
+  run,
+  runOk,
+} from "../support/mounts.ts";
 import { canPreload, report } from "./support.ts";
 
 const isRoot = canPreload && Deno.uid() === 0;
-const library = new URL("../../shim/zig-out/lib/libbtfuse_preload.so", import.meta.url).pathname;
+const library = builtLibrary("libbtfuse_preload.so");
 
 interface Neighbourhood {
   m: BtfuseMount;

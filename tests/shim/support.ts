@@ -2,14 +2,14 @@
 import { assert } from "@std/assert";
 import {
   type BtfuseMount,
+  builtLibrary,
   canRun,
   describeFailure,
-  repositoryRoot,
   run,
   type RunResult,
 } from "../support/mounts.ts";
 
-const library = `${repositoryRoot}shim/zig-out/lib/libbtfuse_preload.so`;
+const library = builtLibrary("libbtfuse_preload.so");
 
 /** Whether programs can be run under the library: it is built, and tests may start programs. */
 export const canPreload = canRun && (() => {

@@ -26,6 +26,16 @@ export const canRun: boolean = (["run", "read", "write", "env", "sys"] as const)
 /** The root of this repository, with a slash at its end. */
 export const repositoryRoot: string = new URL("../../", import.meta.url).pathname;
 
+/**
+ * A library of ours as it was built. BTFUSE_TEST_LIBRARIES, a directory, chooses other ones: those with safety checks
+ * (`deno run -A shim/build.ts safe`), to be used together with BTFUSE_TEST_COMMAND.
+ */
+export function builtLibrary(name: string): string {
+  const directory = canRun && Deno.env.get("BTFUSE_TEST_LIBRARIES") ||
+    `${repositoryRoot}shim/zig-out/lib`;
+  return `${directory}/${name}`;
+}
+
 /** How long a daemon may take to go after its mount has gone. */
 const EXIT_LIMIT_MS = 5_000;
 
