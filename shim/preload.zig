@@ -29,6 +29,7 @@ comptime {
     _ = @import("preload/calls_write.zig");
     _ = @import("preload/limits.zig");
     _ = @import("preload/machine_code.zig");
+    _ = @import("preload/locked_memory.zig");
     _ = @import("preload/paths.zig");
     _ = @import("preload/pauses.zig");
     _ = @import("preload/umask.zig");

@@ -80,6 +80,9 @@ const functions = [_]Function{
     .{ .epoll_ctl, "epoll_ctl", 4 },
     .{ .bind, "bind", 3 },
     .{ .connect, "connect", 3 },
+    .{ .mlock, "mlock", 2 },
+    .{ .mlock2, "mlock2", 3 },
+    .{ .mlockall, "mlockall", 1 },
 };
 
 fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) isize {
@@ -105,7 +108,11 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
         @intFromEnum(SYS.clone3) => return clone(@as(*align(1) const u64, @ptrFromInt(a)).*, number, &arguments),
         // What functions do that were served, functions have to know: limits.zig
-        @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => limits.forget(),
+        @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => {
+            const result = pass(number, &arguments);
+            limits.changed();
+            return result;
+        },
         else => calls_restrict.prepare(number, a, b),
     }
     return pass(number, &arguments);

@@ -2,7 +2,9 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const address_space = @import("address_space.zig");
 const next = @import("next.zig");
+const region = @import("region.zig");
 
 const unknown = std.math.maxInt(u64) - 1;
 var known: u64 = unknown;
@@ -20,7 +22,7 @@ noinline fn ask() ?u64 {
     return if (limit.cur == std.math.maxInt(u64)) null else limit.cur;
 }
 
-pub fn forget() void {
+fn forget() void {
     @atomicStore(u64, &known, unknown, .monotonic);
 }
 
@@ -29,10 +31,16 @@ fn Setting(comptime name: [:0]const u8) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize) callconv(.c) c_int {
             const result = next.call(name, *const fn (usize, usize, usize, usize) callconv(.c) c_int)(a, b, c, d);
-            forget();
+            changed();
             return result;
         }
     };
+}
+
+/// Limits of this process, or of another one, may have been set.
+pub fn changed() void {
+    forget();
+    if (region.view() != null and region.hasLimitedAddressSpace()) address_space.giveUp();
 }
 
 comptime {

@@ -15,6 +15,7 @@ const system = @import("system.zig");
 
 pub const View = struct {
     base: [*]u8,
+    length: usize,
     super: *volatile layout.Superblock,
     buckets: [*]volatile u32,
     bucket_mask: u32,
@@ -237,11 +238,16 @@ fn map() ?View {
     const object = system.fstat(fd) orelse return null;
     if (object.size < layout.page_bytes) return null;
     const length: usize = @intCast(object.size);
-    const protection: linux.PROT = .{ .READ = true, .WRITE = true };
     const flags: linux.MAP = .{ .TYPE = .SHARED, .NORESERVE = true };
-    const address = linux.mmap(null, length, protection, flags, fd, 0);
+    // After mlockall(MCL_FUTURE) the kernel would take memory for all of it at once: not for what may not be accessed yet.
+    const address = linux.mmap(null, length, .{}, flags, fd, 0);
     if (linux.errno(address) != .SUCCESS) return null;
     const base: [*]u8 = @ptrFromInt(address);
+    _ = linux.syscall2(.munlock, address, length);
+    if (linux.errno(linux.mprotect(base, length, .{ .READ = true, .WRITE = true })) != .SUCCESS) {
+        _ = linux.syscall2(.munmap, address, length);
+        return null;
+    }
     // Not what a core dump is about: gigabytes, with the files of other programs in them.
     _ = linux.madvise(base, length, linux.MADV.DONTDUMP);
     mapped_object = .{ .dev = object.dev, .ino = object.ino };
@@ -251,8 +257,13 @@ fn map() ?View {
     };
 }
 
+/// Nothing is served any more. What is mapped is the caller's to unmap.
+pub fn forget() void {
+    @atomicStore(State, &state, .failed, .seq_cst);
+}
+
 /// Then the region, however little of it is used, would take away what the program may need (RLIMIT_AS).
-fn hasLimitedAddressSpace() bool {
+pub fn hasLimitedAddressSpace() bool {
     var limit: linux.rlimit = undefined;
     if (linux.errno(linux.getrlimit(.AS, &limit)) != .SUCCESS) return true;
     return limit.cur != std.math.maxInt(u64);
@@ -279,6 +290,7 @@ fn viewOf(base: [*]u8, length: usize, object: system.Stat) ?View {
     }
     const found: View = .{
         .base = base,
+        .length = length,
         .super = super,
         .buckets = @ptrCast(@alignCast(pageAt(base, super.bucket_page))),
         .bucket_mask = bucket_count - 1,
