@@ -126,14 +126,33 @@ fn beWatch(_: usize) callconv(.c) u8 {
         .{ .fd = inotify_fd, .events = linux.POLL.IN, .revents = 0 },
     };
     while (true) {
+        for (&polled) |*each| each.revents = 0;
         _ = linux.poll(&polled, polled.len, -1);
+        // A descriptor that somebody has closed would be ready for ever.
+        if ((polled[0].revents | polled[1].revents) & linux.POLL.NVAL != 0) return giveUp();
         const parents_changed = polled[1].revents != 0 and readEvents();
-        if (polled[0].revents == 0 and !parents_changed) continue;
+        if (polled[0].revents == 0 and !parents_changed) {
+            if (polled[1].revents == 0) rest();
+            continue;
+        }
         lookAgain(parents_changed);
         watchParents();
         // What has changed before they were watched.
         lookAgain(false);
     }
+}
+
+/// poll(2) failed, for want of memory: a moment later it may not.
+fn rest() void {
+    const moment: linux.timespec = .{ .sec = 0, .nsec = 10 * std.time.ns_per_ms };
+    _ = linux.nanosleep(&moment, null);
+}
+
+/// Nobody is served any more.
+fn giveUp() u8 {
+    @atomicStore(u32, &super.ended, 1, .seq_cst);
+    _ = @atomicRmw(u32, &super.mount_changes, .Add, 1, .seq_cst);
+    return 1;
 }
 
 /// Programs may use a path that leads elsewhere by now until the watch has run, which takes it microseconds: it comes before others,

@@ -177,7 +177,7 @@ noinline fn lookAgain(v: *const region.View) bool {
     }
     const why = look(v) orelse return true;
     followMount();
-    close(why);
+    close(if (why == .not_attached) .mount_changed else why);
     return false;
 }
 

@@ -38,7 +38,7 @@ pub noinline fn daemonHasDied(v: *const region.View) bool {
         .unknown => return false,
         .runs => |start_ticks| if (start_ticks == v.super.owner_start_ticks or !hasOurClock(v.super.owner_pid)) return false,
     }
-    @atomicStore(u32, @volatileCast(&v.super.ended), 1, .release);
+    region.end(v);
     return true;
 }
 

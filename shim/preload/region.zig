@@ -318,6 +318,13 @@ fn pageAt(base: [*]u8, page: u32) [*]u8 {
     return base + @as(usize, page) * layout.page_bytes;
 }
 
+/// Says to every client that the mount has gone.
+pub fn end(v: *const View) void {
+    @atomicStore(u32, @volatileCast(&v.super.ended), 1, .release);
+    // By which they notice (gate.zig).
+    _ = @atomicRmw(u32, &v.super.mount_changes, .Add, 1, .seq_cst);
+}
+
 /// Whether the mount has gone; what is open may still be read.
 pub inline fn ended(v: *const View) bool {
     return v.super.ended != 0;

@@ -71,11 +71,9 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     const [major, minor] = mount.device.split(":").map(Number);
     fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
     request.whenMounted?.();
+    await setUp(mount, request.options, fileSystem);
     const stopped = startWorker("kernel", region, fuseFd, request.cache);
     ring = startRing(region, fuseFd, request.cache);
-    applyFlagOptions(mount, request.options);
-    applyAccessTimeOptions(mountPoint, request.options);
-    watchMount(region, mountPoint);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
@@ -96,6 +94,25 @@ function protectFromMemoryShortage(): void {
     Deno.writeTextFileSync("/proc/self/oom_score_adj", "-1000", { create: false });
   } catch {
     // Needs CAP_SYS_RESOURCE, which ordinary users and many containers do not have.
+  }
+}
+
+/**
+ * What has to be so before the first answer, because then `btfuse mount` returns and programs start. None of it asks the
+ * file system itself.
+ */
+async function setUp(
+  mount: MountEntry,
+  options: string[],
+  fileSystem: FileSystem,
+): Promise<void> {
+  try {
+    applyFlagOptions(mount, options);
+    applyAccessTimeOptions(mount.mountPoint, options);
+    watchMount(fileSystem.region, mount.mountPoint);
+  } catch (error) {
+    await unmountOwn(mount, "force", fileSystem);
+    throw error;
   }
 }
 
