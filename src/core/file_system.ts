@@ -293,12 +293,12 @@ export class FileSystem {
     newStart: number,
     newLength: number,
     flags: number,
-    owner: { uid: number; gid: number },
+    owner: () => { uid: number; gid: number },
   ): number {
     const places = [parent, name, start, length, newParent, newStart, newLength] as const;
     if ((flags & RENAME_WHITEOUT) === 0) return this.names.rename(...places, flags);
     if (flags & RENAME_EXCHANGE) return -EINVAL;
-    const whiteout = this.makeInode(parent, { mode: S_IFCHR, umask: 0, rdev: 0, ...owner });
+    const whiteout = this.makeInode(parent, { mode: S_IFCHR, umask: 0, rdev: 0, ...owner() });
     if (whiteout < 0) return whiteout;
     const renamed = this.names.rename(...places, flags & ~RENAME_WHITEOUT, whiteout);
     this.releaseIfUnused(whiteout);

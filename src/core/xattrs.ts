@@ -146,9 +146,12 @@ export class Xattrs {
   }
 
   /** Names, each with a NUL behind it, as listxattr(2) wants them; "trusted." ones only for the privileged. */
-  list(ino: number, privileged: boolean): Uint8Array {
-    const names = this.#load(ino).map((attribute) => attribute.name)
-      .filter((name) => privileged || !latin1.decode(name).startsWith("trusted."));
+  list(ino: number, isPrivileged: () => boolean): Uint8Array {
+    const isTrusted = (name: Uint8Array) => latin1.decode(name).startsWith("trusted.");
+    const all = this.#load(ino).map((attribute) => attribute.name);
+    const names = all.some(isTrusted) && !isPrivileged()
+      ? all.filter((name) => !isTrusted(name))
+      : all;
     const out = new Uint8Array(names.reduce((sum, name) => sum + name.length + 1, 0));
     let at = 0;
     for (const name of names) {

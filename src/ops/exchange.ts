@@ -26,6 +26,7 @@ import {
 } from "../region/layout.gen.ts";
 import type { CacheMode, FileSystem } from "../core/file_system.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_IXGRP } from "../core/inode_table.ts";
+import { callerOf, NO_ID } from "./caller.ts";
 import { noteNegativeName } from "./kernel_notices.ts";
 import {
   ATTR_ATIME,
@@ -75,16 +76,6 @@ const DIRENT_BYTES = 20;
 const DOT_ENTRIES = 2;
 const SECTORS_PER_BLOCK = 8;
 
-/** Requests carry one group only; asked for in the rarest of cases. */
-function supplementaryGroups(pid: number): number[] {
-  try {
-    const groups = /^Groups:(.*)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1] ?? "";
-    return (groups.match(/\d+/g) ?? []).map(Number);
-  } catch {
-    return []; // it has ended
-  }
-}
-
 export class Exchange {
   readonly request = new Uint8Array(REQUEST_BYTES_MAX);
   readonly requestWords = new Uint32Array(this.request.buffer);
@@ -105,15 +96,18 @@ export class Exchange {
   get nodeid(): number {
     return this.u64(IN_NODEID);
   }
+  /** The caller's, as the file system has it; a request that makes an inode says it, others may cost a look into /proc. */
   get uid(): number {
-    return this.requestWords[IN_UID];
+    const uid = this.requestWords[IN_UID];
+    return uid === NO_ID ? callerOf(this.thread).uid : uid;
   }
   /** The calling thread. */
   get thread(): number {
     return this.requestWords[IN_PID];
   }
   get gid(): number {
-    return this.requestWords[IN_GID];
+    const gid = this.requestWords[IN_GID];
+    return gid === NO_ID ? callerOf(this.thread).gid : gid;
   }
   /** Of READ, READDIR and READDIRPLUS: whether the file was opened without O_NOATIME. */
   get marksAccess(): boolean {
@@ -127,7 +121,11 @@ export class Exchange {
   }
   /** Whether the caller belongs to this group. */
   isMember(gid: number): boolean {
-    return this.gid === gid || supplementaryGroups(this.thread).includes(gid);
+    return this.gid === gid || callerOf(this.thread).groups.includes(gid);
+  }
+  /** Whether the caller has this capability (CAP_*). */
+  isCapable(capability: number): boolean {
+    return (callerOf(this.thread).capabilities >> BigInt(capability) & 1n) === 1n;
   }
   /** Where the request ends, in bytes. */
   get end(): number {

@@ -140,7 +140,7 @@ function renameAt(x: Exchange, newParent: number, namesWord: number, flags: numb
     newStart,
     newLength,
     flags,
-    { uid: x.uid, gid: x.gid },
+    () => ({ uid: x.uid, gid: x.gid }),
   );
 }
 

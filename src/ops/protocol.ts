@@ -89,6 +89,8 @@ export const INIT = {
 } as const;
 /** In flags2 (bits 32 and up): shared mappings of files opened with FOPEN_DIRECT_IO. */
 export const INIT2_DIRECT_IO_ALLOW_MMAP = 1 << 4;
+/** The same: the mount may be bound elsewhere with other owners (mount_setattr(2), Linux 6.12). */
+export const INIT2_ALLOW_IDMAP = 1 << 8;
 
 export const FOPEN_DIRECT_IO = 1;
 export const FOPEN_KEEP_CACHE = 2;

@@ -3,6 +3,7 @@ import { EINVAL, ENODATA, EOPNOTSUPP, ERANGE } from "../core/errno.ts";
 import { INODE_GID, INODE_MODE } from "../region/layout.gen.ts";
 import { CTIME, S_ISGID } from "../core/inode_table.ts";
 import { ACL_ACCESS, ACL_DEFAULT } from "../core/xattrs.ts";
+import { CAP_SYS_ADMIN } from "./caller.ts";
 import type { Exchange } from "./exchange.ts";
 import {
   GETXATTR_IN_SIZE,
@@ -74,7 +75,7 @@ export function getxattr(x: Exchange): number {
 }
 
 export function listxattr(x: Exchange): number {
-  return valueReply(x, x.fs.xattrs.list(x.nodeid, x.uid === 0));
+  return valueReply(x, x.fs.xattrs.list(x.nodeid, () => x.isCapable(CAP_SYS_ADMIN)));
 }
 
 export function removexattr(x: Exchange): number {

@@ -200,7 +200,7 @@ function* operations(
   for (const ino of inos.filter((each) => inodes.exists(each))) {
     const type = inodes.mode(ino) & S_IFMT;
     yield ["touch", () => inodes.touchAtime(ino)];
-    yield ["xattr list", () => fs.xattrs.list(ino, true)];
+    yield ["xattr list", () => fs.xattrs.list(ino, () => true)];
     yield ["xattr set", () => fs.attributes.setXattr(ino, "user.long", DATA.subarray(0, 200), 0)];
     yield ["chmod", () => fs.attributes.chmod(ino, 0o600)];
     if (type === S_IFDIR) {
