@@ -33,6 +33,17 @@ const SENDING_SPINS_MAX = 1e7;
 export const blockOf = (entry: number): number => entry & ~ENTRY_UNWRITTEN;
 export const isUnwritten = (entry: number): boolean => (entry & ENTRY_UNWRITTEN) !== 0;
 
+/** Map blocks of a file with so many blocks from its start on. */
+export function mapBlockCount(dataBlocks: number): number {
+  if (dataBlocks <= DIRECT_COUNT) return 0;
+  let count = 0;
+  for (let level = dataBlocks; level > 1 || count === 0;) {
+    level = Math.ceil(level / MAP_FANOUT);
+    count += level;
+  }
+  return count;
+}
+
 export class BlockMap {
   // Where `locate` found the entry: `words[at]`; `room` entries lie there side by side.
   words: Uint32Array;

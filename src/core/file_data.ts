@@ -353,6 +353,12 @@ export class FileData {
     return count;
   }
 
+  /** Whether a part of the range has no block. */
+  hasHoles(ino: number, offset: number, length: number): boolean {
+    const from = Math.floor(offset / BLOCK_BYTES);
+    return this.#holes(ino, from, Math.ceil((offset + length) / BLOCK_BYTES)) > 0;
+  }
+
   #holes(ino: number, from: number, to: number): number {
     let holes = 0;
     const sweep = new Sweep(this.map, ino);

@@ -46,7 +46,7 @@ import {
   TARGET_INLINE_BYTES,
 } from "../region/layout.gen.ts";
 import { Attributes } from "./attributes.ts";
-import { BlockMap } from "./block_map.ts";
+import { BlockMap, mapBlockCount } from "./block_map.ts";
 import { checkRegion } from "./check.ts";
 import { ClientGuard } from "./client_guard.ts";
 import { CoreLock, whileStill } from "./core_lock.ts";
@@ -188,6 +188,12 @@ export class FileSystem {
     superblock[SUPER_DEVICE + 1] = ((minor >>> 20) & 0xfff) | (major & 0xfffff000);
     superblock[SUPER_PID_NAMESPACE] = pidNamespace % 2 ** 32;
     superblock[SUPER_PID_NAMESPACE + 1] = Math.floor(pidNamespace / 2 ** 32);
+  }
+
+  /** Free blocks that can be filled with data: the others would be needed to find these, in one large file. */
+  get writableBlockCount(): number {
+    const { available } = this.blockPool;
+    return available - mapBlockCount(available);
   }
 
   pools(): Pool[] {

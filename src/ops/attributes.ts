@@ -150,8 +150,9 @@ export function statfs(x: Exchange): number {
   const out = x.replyWords;
   out.fill(0, OUT_BODY, OUT_BODY + KSTATFS_WORDS);
   out[OUT_BODY + KSTATFS_BLOCKS] = blockPool.count - 1;
-  out[OUT_BODY + KSTATFS_BFREE] = blockPool.available;
-  out[OUT_BODY + KSTATFS_BAVAIL] = blockPool.available;
+  // What is free can be written.
+  out[OUT_BODY + KSTATFS_BFREE] = x.fs.writableBlockCount;
+  out[OUT_BODY + KSTATFS_BAVAIL] = x.fs.writableBlockCount;
   out[OUT_BODY + KSTATFS_FILES] = inodePool.count - 1;
   out[OUT_BODY + KSTATFS_FFREE] = inodePool.available;
   out[OUT_BODY + KSTATFS_BSIZE] = BLOCK_BYTES;

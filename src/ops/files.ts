@@ -35,6 +35,7 @@ import {
   WRITE_OUT_SIZE,
   WRITE_OUT_WORDS,
 } from "./fuse_records.gen.ts";
+import { reserveForStores } from "./mapped_stores.ts";
 import {
   DATA_BYTES_MAX,
   FOPEN_DIRECT_IO,
@@ -82,11 +83,12 @@ export function read(x: Exchange): number {
   const { fs, nodeid } = x;
   if (!fs.inodes.isRegular(nodeid)) return fs.inodes.isDirectory(nodeid) ? -EISDIR : -EINVAL;
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
-  const bytes = fs.data.read(
-    nodeid,
-    x.body64(READ_IN_OFFSET),
-    Math.min(x.body(READ_IN_SIZE), DATA_BYTES_MAX),
-  );
+  const offset = x.body64(READ_IN_OFFSET);
+  const bytes = fs.data.read(nodeid, offset, Math.min(x.body(READ_IN_SIZE), DATA_BYTES_MAX));
+  if (bytes > 0) {
+    const reserved = reserveForStores(x, offset, bytes);
+    if (reserved < 0) return reserved;
+  }
   if (x.marksAccess) fs.inodes.touchAtime(nodeid);
   x.hasSegments = bytes > 0;
   return bytes;
