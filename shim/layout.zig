@@ -18,8 +18,8 @@ pub const declarations = @import("declarations.zig");
 /// The records of the kernel's FUSE protocol.
 pub const fuse = @import("fuse_protocol.zig");
 
-/// To be raised when daemon and clients have to agree on something that no declaration here shows: how names are hashed, who may take a
-/// lock, what a field means.
+/// To be raised when daemon and clients have to agree on something that no declaration here shows: who may take a lock, in
+/// which order words are written, what a field means.
 pub const protocol_version = 2;
 
 pub const page_bytes = 4096;
@@ -670,6 +670,17 @@ comptime {
     std.debug.assert(@sizeOf(Extension) == 128);
     std.debug.assert(@offsetOf(Inode, "direct") + direct_count * 4 - @offsetOf(Inode, "map_height") == target_inline_bytes);
 }
+
+/// The hash of a name in a directory, by which `Dentry.hash` and its bucket are found; DentryHash.hash (src/core/dentry_hash.ts) does the same.
+pub inline fn nameHash(seed: u32, parent: u32, name: []const u8) u32 {
+    var h = (parent ^ seed) *% 0x9e3779b1 ^ @as(u32, @intCast(name.len));
+    for (name) |byte| h = (h ^ byte) *% 0x01000193;
+    h = (h ^ (h >> 16)) *% 0x85ebca6b;
+    h = (h ^ (h >> 13)) *% 0xc2b2ae35;
+    return h ^ (h >> 16);
+}
+/// What it is for seed 1, directory 2 and "a name": another hash is another layout.
+pub const name_hash_sample: u32 = nameHash(1, 2, "a name");
 
 comptime {
     @setEvalBranchQuota(100_000);

@@ -418,12 +418,22 @@ fn control(fd: c_int, command: c_int, argument: usize) ?c_int {
             counters.fast(.fcntl);
             return @bitCast(@atomicLoad(u32, &o.description.flags, .monotonic) & status_flags);
         },
-        linux.F.SETFL => if (setStatus(fd, @truncate(argument))) return 0,
+        linux.F.SETFL => {
+            if (endsAppending(fd, @truncate(argument))) return next.fail(.PERM);
+            if (setStatus(fd, @truncate(argument))) return 0;
+        },
         else => {},
     }
     counters.kernel(.fcntl, .materialized);
     descriptors.materialize(fd);
     return if (descriptors.lost(fd)) |e| next.fail(e) else null;
+}
+
+/// Whether O_APPEND would change for a file that may only be appended to (chattr(1)), which the kernel does not refuse on a FUSE mount.
+fn endsAppending(fd: c_int, flags: u32) bool {
+    const o = descriptors.find(fd) orelse return false;
+    const appends: u32 = @bitCast(linux.O{ .APPEND = true });
+    return o.inode().flags & layout.inode_flag_append_only != 0 and (o.description.flags ^ flags) & appends != 0;
 }
 
 fn setStatus(fd: c_int, flags: u32) bool {

@@ -274,18 +274,9 @@ pub fn isWithin(v: *const View, inner: u32, outer: u32) ?bool {
     return null;
 }
 
-/// As DentryHash.hash (src/core/dentry_hash.ts), bit for bit.
-fn hash(seed: u32, parent: u32, name: []const u8) u32 {
-    var h = (parent ^ seed) *% 0x9e3779b1 ^ @as(u32, @intCast(name.len));
-    for (name) |byte| h = (h ^ byte) *% 0x01000193;
-    h = (h ^ (h >> 16)) *% 0x85ebca6b;
-    h = (h ^ (h >> 13)) *% 0xc2b2ae35;
-    return h ^ (h >> 16);
-}
-
 /// The name's slot, 0 when there is none, null when what was read makes no sense.
 fn find(v: *const View, parent: u32, name: []const u8) ?u32 {
-    const h = hash(v.hash_seed, parent, name);
+    const h = layout.nameHash(v.hash_seed, parent, name);
     var slot = v.buckets[h & v.bucket_mask];
     for (0..chain_max) |_| {
         if (slot == 0) return 0;

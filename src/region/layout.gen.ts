@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xf6ee2fc1;
-export const LAYOUT_HASH_HI = 0x13929cc7;
+export const LAYOUT_HASH_LO = 0x1b45ced9;
+export const LAYOUT_HASH_HI = 0x1b55ccf1;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -80,6 +80,7 @@ export const COPY_BYTES_MAX = 33554432;
 export const PREPARE_BYTES_MAX = 1048576;
 export const WORKER_LEAVES = 4294967295;
 export const CLIENT_SLEEPS = 1;
+export const NAME_HASH_SAMPLE = 759357807;
 
 export const SUPER_WORDS = 770;
 export const SUPER_MAGIC = 0;

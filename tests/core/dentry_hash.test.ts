@@ -13,9 +13,18 @@ import {
   DENTRY_NAME_OFFSET_BYTES,
   DENTRY_PARENT,
   DENTRY_WORDS,
+  NAME_HASH_SAMPLE,
   SLOT_KIND_DENTRY,
+  SUPER_HASH_SEED,
 } from "../../src/region/layout.gen.ts";
 import { bytes, MIB, Random } from "./support.ts";
+
+Deno.test("dentry hash: names are hashed as the library hashes them", () => {
+  const region = Region.inMemory(regionSizes({ sizeBytes: MIB, inodeCountMax: 1024 }));
+  region.superblock[SUPER_HASH_SEED] = 1;
+  const hash = new DentryHash(region, new SlotChain(region, Pool.ofSlots(region)));
+  assertEquals(hash.hash(2, bytes("a name"), 0, 6), NAME_HASH_SAMPLE);
+});
 
 Deno.test("dentry hash equals a naive map through random insertions, removals and searches", () => {
   const random = new Random();

@@ -96,6 +96,7 @@ const CHANGES: [what: string, from: string, to: string][] = [
     "    reserved_line_7: [7]u32,",
     "    reserved_line_7: [6]u32,\n    reserved_line_8: u32,",
   ],
+  ["how names are hashed", "*% 0x01000193;", "*% 0x01000195;"],
   [
     "what no declaration shows",
     "pub const protocol_version = ",

@@ -164,6 +164,15 @@ for flag, text in ((IMMUTABLE, "immutable"), (APPEND, "append only")):
         print(text, "write", outcome(write, "file", flags), open("file").read())
         clear()
 
+# O_APPEND cannot be taken away from what may only be appended to.
+fresh()
+set_flags("file", APPEND)
+fd = os.open("file", os.O_WRONLY | os.O_APPEND)
+print("open: append only", "F_SETFL", outcome(fcntl.fcntl, fd, fcntl.F_SETFL, 0), outcome(fcntl.fcntl, fd, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK), os.write(fd, b"more"), open("file").read())
+print("append only", "ftruncate", outcome(os.ftruncate, fd, 0), outcome(os.posix_fallocate, fd, 0, 4), open("file").read())
+os.close(fd)
+clear()
+
 # The calls themselves.
 fresh()
 for flags in (0, IMMUTABLE, APPEND, NODUMP, NOATIME, 0xF0, 0x100, 0x1, 0x8, 0x40000000, 0x80000):
