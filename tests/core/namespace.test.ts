@@ -78,6 +78,7 @@ function renameErrno(
   }
   if (!target) return 0;
   if (flags === RENAME_NOREPLACE) return -EEXIST;
+  if (target === source) return 0;
   if (target.entries && !source.entries) return -EISDIR;
   if (!target.entries && source.entries) return -ENOTDIR;
   return target.entries && target.entries.size > 0 ? -ENOTEMPTY : 0;

@@ -199,11 +199,11 @@ export class Model {
     }
     if (target) {
       if (flags === NOREPLACE) return -errno.EEXIST;
+      if (target === node) return 0;
       if (this.isDirectory(target)) {
         if (!this.isDirectory(node)) return -errno.EISDIR;
         if (target.entries.size > 0) return -errno.ENOTEMPTY;
       } else if (this.isDirectory(node)) return -errno.ENOTDIR;
-      if (target === node) return 0;
       this.#drop(newParent, newName);
     }
     this.#leave(parent, name);

@@ -4,7 +4,7 @@ import { type BtfuseMount, mountBtfuse, showingBoth } from "../support/mounts.ts
 import { canPreload } from "../shim/support.ts";
 import { cases, type Row, tryCase, USER } from "./matrix.ts";
 
-const isRoot = Deno.uid() === 0;
+const isRoot = canPreload && Deno.uid() === 0;
 const STEP = 11;
 
 /** All cases, several at a time. */

@@ -7,7 +7,7 @@ import { type BtfuseMount, mountBtfuse, run, runOk, showingBoth } from "../suppo
 import { canPreload, preloaded } from "./support.ts";
 import { Visitor } from "./visitor.ts";
 
-const isRoot = Deno.uid() === 0;
+const isRoot = canPreload && Deno.uid() === 0;
 /** What is promised, and the time in which a loaded machine lets the daemon and the program run. */
 const NOTICED_MS = 10 + 40;
 
