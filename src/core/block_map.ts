@@ -20,6 +20,7 @@ import {
   SUPER_SENDING_INO,
 } from "../region/layout.gen.ts";
 import type { ClientGuard } from "./client_guard.ts";
+import { assert } from "./assert.ts";
 import { damaged } from "./damage.ts";
 import type { Pool } from "./pool.ts";
 import type { Sequences } from "./sequences.ts";
@@ -70,6 +71,7 @@ export class BlockMap {
    * `room` entries from here on do not exist (a hole); with it, false means that no block was left for the map.
    */
   locate(ino: number, index: number, create: boolean): boolean {
+    assert(index >= 0, `block ${index} of a file`);
     const { inodes } = this.region;
     const base = ino * INODE_WORDS;
     if (index < DIRECT_COUNT) {

@@ -14,6 +14,7 @@ import {
   INODE_TAIL_DIRTY,
   MAP_FANOUT,
 } from "../region/layout.gen.ts";
+import { assert } from "./assert.ts";
 import { type BlockMap, isUnwritten } from "./block_map.ts";
 import type { ClientGuard } from "./client_guard.ts";
 import { damaged } from "./damage.ts";
@@ -164,6 +165,7 @@ export class FileData {
     start: number,
     length: number,
   ): number {
+    assert(start + length <= source.length, "as many bytes are written as there are");
     if (offset + length > FILE_BYTES_MAX) return -EFBIG;
     let done = 0;
     while (done < length) {

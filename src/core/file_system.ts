@@ -159,6 +159,7 @@ export class FileSystem {
     const fileSystem = new FileSystem(region);
     const { inodes } = fileSystem;
     for (const pool of fileSystem.pools()) pool.format();
+    fileSystem.lock.acquire();
     const milliseconds = Date.now();
     inodes.clock[0] = Math.floor(milliseconds / 1000);
     inodes.clock[2] = milliseconds % 1000 * 1_000_000;
@@ -166,6 +167,7 @@ export class FileSystem {
     if (root !== ROOT_INO) throw new Error(`the root directory became inode ${root}`);
     fileSystem.#initDirectory(root);
     inodes.set(root, INODE_PARENT_INO, root);
+    fileSystem.lock.release();
     superblock[SUPER_FORMATTED] = 1;
     return fileSystem;
   }

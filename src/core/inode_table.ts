@@ -8,6 +8,7 @@
  */
 import type { Region } from "../region/region.ts";
 import {
+  FILE_BYTES_MAX,
   INODE_ATIME,
   INODE_ATIME_NSEC,
   INODE_BTIME,
@@ -41,6 +42,7 @@ import {
   SUPER_INODE_GENERATION,
   SUPER_MOUNT_FLAGS,
 } from "../region/layout.gen.ts";
+import { assert } from "./assert.ts";
 import type { Pool } from "./pool.ts";
 import type { Sequences } from "./sequences.ts";
 
@@ -115,6 +117,7 @@ export class InodeTable {
     return this.words[at] + this.words[at + 1] * 2 ** 32;
   }
   set64(ino: number, field: number, value: number): void {
+    assert(Number.isInteger(value) && value >= 0, `a field of 64 bits is to be ${value}`);
     const at = ino * INODE_WORDS + field;
     this.words[at] = value % 2 ** 32;
     this.words[at + 1] = Math.floor(value / 2 ** 32);
@@ -147,6 +150,7 @@ export class InodeTable {
     return this.get64(ino, INODE_SIZE);
   }
   setSize(ino: number, bytes: number): void {
+    assert(bytes >= 0 && bytes <= FILE_BYTES_MAX, `a file is to have ${bytes} bytes`);
     const at = ino * INODE_WORDS + INODE_SIZE;
     this.sequences.beginAttributes(ino);
     // Clients read it as one word, so it changes as one.

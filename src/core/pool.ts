@@ -23,6 +23,7 @@ import {
   SUPER_INODE_USED,
   SUPER_SLOT_USED,
 } from "../region/layout.gen.ts";
+import { assert, assertLocked } from "./assert.ts";
 import { damaged } from "./damage.ts";
 
 /** Blocks whose memory is taken together, so that small files do not cost a system call each. */
@@ -127,6 +128,7 @@ export class Pool {
 
   /** The lowest free record, or 0 when there is none. Its bytes are whatever they were. */
   allocate(): number {
+    assertLocked(this.#region);
     for (let tries = 0; tries <= MARKED_FREE_MAX; tries++) {
       const record = this.#lowestFree();
       if (record < 0 || !this.#holdSets(record) || !this.#hold(record)) return 0;
@@ -193,6 +195,8 @@ export class Pool {
    * For pools with chunks of one record; `wasDirty` must be asked before with `near`, see block_map.
    */
   allocateRun(near: number, max: number): number {
+    assertLocked(this.#region);
+    assert(max > 0 && this.chunkCount === 1, "a run has records, and chunks of one");
     const start = near > 0 && near < this.count && this.free.has(near) ? near : this.#lowestFree();
     if (start < 0 || !this.#holdSets(start)) return 0;
     // A run lies in one window of the region, so that it can be copied in one go.
@@ -239,6 +243,8 @@ export class Pool {
 
   /** What was never handed out, or was given back before, would be handed out twice. */
   #requireUsed(start: number, length: number): void {
+    assertLocked(this.#region);
+    assert(length > 0, "records are freed");
     const isUsed = start > 0 && start + length <= this.count && !this.free.hasAny(start, length);
     if (!isUsed) damaged(`${length} records from ${start} on are freed that are not in use`);
   }

@@ -10,6 +10,7 @@
  * Called with the core lock held. Beginnings nest; `settle` ends what an exception left begun.
  */
 import type { Region } from "../region/region.ts";
+import { assert, assertLocked } from "./assert.ts";
 import {
   INODE_MAP_SEQ,
   INODE_SEQ,
@@ -24,19 +25,23 @@ export class Sequences {
   #attributesOf = 0;
   #blocksOf = 0;
 
-  constructor(region: Region) {
+  constructor(private readonly region: Region) {
     this.#superblock = region.superblock;
     this.#inodes = region.inodes;
   }
 
   beginNames(): void {
+    assertLocked(this.region);
     if (this.#namesDepth++ === 0) Atomics.add(this.#superblock, SUPER_NAMESPACE_SEQ, 1);
   }
   endNames(): void {
+    assert(this.#namesDepth > 0, "a change of names ends that has not begun");
     if (--this.#namesDepth === 0) Atomics.add(this.#superblock, SUPER_NAMESPACE_SEQ, 1);
   }
 
   beginAttributes(ino: number): void {
+    assertLocked(this.region);
+    assert(this.#attributesOf === 0, "changes of attributes do not nest");
     this.#attributesOf = ino;
     Atomics.add(this.#inodes, ino * INODE_WORDS + INODE_SEQ, 1);
   }
@@ -53,6 +58,7 @@ export class Sequences {
     return true;
   }
   endBlocks(): void {
+    assert(this.#blocksOf !== 0, "a change of blocks ends that has not begun");
     Atomics.add(this.#inodes, this.#blocksOf * INODE_WORDS + INODE_MAP_SEQ, 1);
     this.#blocksOf = 0;
   }
