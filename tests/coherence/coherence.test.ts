@@ -2,7 +2,7 @@
 import { assert } from "@std/assert";
 import { canPreload } from "../shim/support.ts";
 import { showingBoth } from "../support/mounts.ts";
-import { randomSeed } from "../support/seed.ts";
+import { shownSeed } from "../support/seed.ts";
 import { KINDS, takeTurns, USERS, withMount } from "./coherence.ts";
 
 const TURNS = 1500;
@@ -14,8 +14,7 @@ for (const user of USERS) {
     name: `coherence: each door shows at once what was done through the other, to ${user.name}`,
     ignore: !canPreload,
     fn: showingBoth(async () => {
-      const seed = randomSeed();
-      console.log(`seed ${seed}`);
+      const seed = shownSeed();
       await withMount(uid, async (m) => {
         for (const kind of user.kinds) {
           const { isRight, text } = await takeTurns(m, { kind, count: TURNS, seed, ...uid });

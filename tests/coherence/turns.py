@@ -69,6 +69,7 @@ def play(kind, count, seed, side, receive, send, canary):
         except (Stale, OSError) as problem:
             actor = NAMES[turn % 2]
             print(f"{kind}, seed {seed}, turn {turn}: after {actor} did {step}, {NAMES[side]} finds {problem!r}")
+            print(f"as it should be: {str(vars(game))[:2000]}")
             return 1
     # The last turn's check is over before the directory goes.
     os.write(send, MESSAGE.pack(0))

@@ -201,6 +201,7 @@ def run(count, seed, limit, canary, variables):
             if writer is None:
                 return
             rng = random.Random(f"{seed} {writer}")
+            operations, pending = [], None
             try:
                 operations, pending = live_and_die(writer, rng, variables)
                 if canary:
@@ -208,7 +209,9 @@ def run(count, seed, limit, canary, variables):
                 patiently(pending, check, writer, operations, pending, survivors[0])
                 patiently(pending, shutil.rmtree, f"p{writer}")
             except (Wrong, OSError, ValueError) as problem:
-                problems.append(str(problem))
+                # What it had done before, for whoever has the same seed.
+                last = [str(operation)[:200] for operation in operations[-3:]]
+                problems.append(f"{problem}\nseed {seed}, program {writer}, {len(operations)} operations acknowledged, the last ones {last}, pending {str(pending)[:200]}")
                 return
             acknowledged[writer] = sum(operation[0] == "log" for operation in operations)
             if pending is not None and pending[0] == "log":

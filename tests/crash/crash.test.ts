@@ -1,7 +1,7 @@
 /** Killed programs, in short. */
 import { assert } from "@std/assert";
 import { canPreload } from "../shim/support.ts";
-import { randomSeed } from "../support/seed.ts";
+import { shownSeed } from "../support/seed.ts";
 import { showingBoth } from "../support/mounts.ts";
 import { killPrograms } from "./crash.ts";
 
@@ -12,8 +12,7 @@ Deno.test({
   name: "crash: programs that are killed leave all they had acknowledged, and nothing else",
   ignore,
   fn: showingBoth(async () => {
-    const seed = randomSeed();
-    console.log(`seed ${seed}`);
+    const seed = shownSeed();
     console.log(await killPrograms({ count: COUNT, seed }));
   }),
 });

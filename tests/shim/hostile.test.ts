@@ -1,6 +1,6 @@
 /** Hostile programs, in short; `deno run -A tests/shim/hostile_main.ts` is the long form. */
 import { isRoot } from "./ring_support.ts";
-import { randomSeed } from "../support/seed.ts";
+import { shownSeed } from "../support/seed.ts";
 import { canRun, showingBoth } from "../support/mounts.ts";
 import { beHostile } from "./hostile.ts";
 
@@ -8,8 +8,7 @@ Deno.test({
   name: "ring: hostile programs harm nobody but themselves",
   ignore: !canRun || !isRoot,
   fn: showingBoth(async () => {
-    const seed = randomSeed();
-    console.log(`seed ${seed}`);
+    const seed = shownSeed();
     console.log(await beHostile({ count: 10_000, seed }));
   }),
 });

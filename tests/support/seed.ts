@@ -8,6 +8,13 @@ export function randomSeed(): number {
   return chosenSeed() ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
+/** The same, printed for whom it may fail. */
+export function shownSeed(): number {
+  const seed = randomSeed();
+  console.log(`seed ${seed}: BTFUSE_SEED=${seed} repeats it`);
+  return seed;
+}
+
 /** What BTFUSE_SEED says; undefined without it, or where tests may not look. @throws {TypeError} it is no seed */
 export function chosenSeed(): number | undefined {
   const name = "BTFUSE_SEED";
