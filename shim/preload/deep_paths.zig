@@ -93,6 +93,7 @@ fn lengthBetween(v: *const View, from: u32, target: Node) ?usize {
 fn pathBetween(v: *const View, from: u32, target: Node, buffer: *Step) ?[:0]const u8 {
     var node = target;
     var start: usize = buffer.len;
+    buffer[buffer.len] = 0;
     for (0..step_bytes) |_| {
         // Without the slash in front, which would make it absolute.
         if (node.ino == from) return if (start < buffer.len) buffer[start + 1 ..] else null;
