@@ -7,6 +7,7 @@ const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
+const mount_files = @import("mount_files.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 
@@ -127,6 +128,8 @@ fn Calls(comptime name: [:0]const u8) type {
         }
         fn lseek(fd: c_int, offset: i64, whence: c_int) callconv(.c) i64 {
             if (isOurs(fd)) if (seek(fd, offset, whence)) |result| return result;
+            // FUSE knows an end of directories.
+            if (whence >= seek_end and whence <= seek_hole and mount_files.isDirectory(fd)) return next.fail(.INVAL);
             return next.call(name, *const fn (c_int, i64, c_int) callconv(.c) i64)(fd, offset, whence);
         }
     };

@@ -1,4 +1,4 @@
-//! Regular files of the mount, whichever door they were opened by: where the library knows better than FUSE what a file of tmpfs would say.
+//! Files and directories of the mount, whichever door they were opened by: where the library knows better than FUSE what a file of tmpfs would say.
 
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
@@ -8,9 +8,18 @@ const system = @import("system.zig");
 
 pub fn isFile(fd: c_int) bool {
     if (descriptors.find(fd)) |o| return !o.isDirectory();
+    return isReal(fd, linux.S.IFREG);
+}
+
+pub fn isDirectory(fd: c_int) bool {
+    if (descriptors.find(fd)) |o| return o.isDirectory();
+    return isReal(fd, linux.S.IFDIR);
+}
+
+fn isReal(fd: c_int, kind: u32) bool {
     if (region.configuration() == null or !gate.mayAct()) return false;
     const found = system.fstat(fd) orelse return false;
-    return found.mode & linux.S.IFMT == linux.S.IFREG and found.dev == (device() orelse return false);
+    return found.mode & linux.S.IFMT == kind and found.dev == (device() orelse return false);
 }
 
 fn device() ?u64 {

@@ -389,6 +389,9 @@ def door():
     """What FUSE does not let a mount answer as tmpfs does; the library can."""
     directory = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     show("SEEK_END", attempt(os.lseek, directory, 0, os.SEEK_END))
+    os.fork() or os._exit(0)
+    os.wait()
+    show("SEEK_END of a real one", attempt(os.lseek, directory, 0, os.SEEK_END), attempt(os.lseek, directory, 0, os.SEEK_DATA))
 
 
 if __name__ == "__main__":
