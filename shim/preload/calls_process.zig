@@ -5,6 +5,7 @@
 //! gets real files for what it inherits.
 
 const std = @import("std");
+const busy_programs = @import("busy_programs.zig");
 const calls_restrict = @import("calls_restrict.zig");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
@@ -140,6 +141,8 @@ fn Exec(comptime name: [:0]const u8) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
             prepareExec();
+            const is_by_path = comptime std.mem.startsWith(u8, name, "execv") and !std.mem.eql(u8, name, "execveat");
+            if (is_by_path and busy_programs.isBusy(@as(?[*:0]const u8, @ptrFromInt(a)))) return next.fail(.TXTBSY);
             return @bitCast(@as(u32, @truncate(start(name, .{ a, b, c, d, e, 0 }))));
         }
         fn prepare() callconv(.c) *const anyopaque {
@@ -163,7 +166,12 @@ fn Starting(comptime name: [:0]const u8, comptime has_path: bool) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
             descriptors.materializeAll(.inherited);
-            if (has_path) descriptor_paths.materialize(system.at_fdcwd, @as(?[*:0]const u8, @ptrFromInt(b)));
+            if (has_path) {
+                const path = @as(?[*:0]const u8, @ptrFromInt(b));
+                descriptor_paths.materialize(system.at_fdcwd, path);
+                // The function returns the errno.
+                if (busy_programs.isBusy(path)) return @intFromEnum(next.E.TXTBSY);
+            }
             return start(name, .{ a, b, c, d, e, f });
         }
     };

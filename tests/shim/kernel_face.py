@@ -385,6 +385,31 @@ def positions():
     show(os.waitpid(child, 0)[1] >> 8)
 
 
+def busy():
+    """A program whose file another process has open for writing."""
+    path = f"{top}/program"
+    with open("/bin/true", "rb") as source:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o755)
+        os.write(fd, source.read())
+        os.close(fd)
+    reading, writing = os.pipe()
+    opened, opening = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.write(opening, b"x")
+        os.read(reading, 1)
+        os._exit(0)
+    os.read(opened, 1)
+    show("exec", attempt(os.execv, path, [path]))
+    show("spawn", attempt(os.posix_spawn, path, [path], {}))
+    show("run", attempt(subprocess.call, [path]))
+    os.close(writing)
+    os.waitpid(child, 0)
+    show("afterwards", attempt(subprocess.call, [path]))
+
+
 def door():
     """What FUSE does not let a mount answer as tmpfs does; the library can."""
     directory = os.open(top, os.O_RDONLY | os.O_DIRECTORY)

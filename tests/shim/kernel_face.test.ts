@@ -14,6 +14,7 @@ const cases: Record<string, RegExp> = {
   listing: /^$/,
   limit: /^$/,
   deep: /^$/,
+  busy: /^$/,
   controls: /^FIBMAP /,
   calls: /^epoll_ctl /,
   positions: /^$/,
