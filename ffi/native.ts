@@ -46,6 +46,8 @@ const symbols = {
   bt_processor: { parameters: [], result: "u32" },
   /** void bt_leave_processor(void): the thread goes on on another one, if it may */
   bt_leave_processor: { parameters: [], result: "void" },
+  /** int bt_watch_scan(uint64_t region): how many watches of the mount there are, which are marked now */
+  bt_watch_scan: { parameters: ["u64"], result: "i32" },
   /** int bt_process_is_gone(uint32_t pid): 1 when there is no process with the pid, not even a zombie */
   bt_process_is_gone: { parameters: ["u32"], result: "i32" },
   /** void bt_clock(uint32_t clock[3]) */

@@ -152,7 +152,9 @@ pub const Superblock = extern struct {
     /// Goes up when the mount's path, its flags or what lies on it may have changed, and when `ended` is set: clients compare it with what it
     /// was when they last looked.
     mount_changes: u32,
-    reserved_line_2: [11]u32,
+    /// When the daemon last began to look for programs that watch files (shim/watch_scan.zig), in milliseconds of CLOCK_MONOTONIC_COARSE.
+    watches_seen_at: u32,
+    reserved_line_2: [10]u32,
 
     // The ring.
     /// The bell, a futex word: how often it was rung, which clients do when the worker sleeps.
@@ -629,6 +631,11 @@ pub const RingConceal = extern struct {
     pub const operation = 18;
     inode: InodeName,
     grant: u32,
+};
+
+/// Files may be watched by programs without the library: the daemon looks for such, and marks what they watch.
+pub const RingFindWatches = extern struct {
+    pub const operation = 19;
 };
 
 /// In `ring_processor`: the worker is about to go to another processor than that of its client, and to look for requests there.

@@ -8,9 +8,9 @@
 //! something (pauses.zig).
 
 const linux = @import("std").os.linux;
+const gate = @import("gate.zig");
 const kept = @import("kept.zig");
 const placeholder = @import("placeholder.zig");
-const region = @import("region.zig");
 const system = @import("system.zig");
 
 /// Files opened within so short a time after each other: the next one will follow. Some 2 ms, in ticks of the processor's clock.
@@ -58,10 +58,10 @@ pub noinline fn open(close_on_exec: bool) c_int {
 const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
 
 fn attempt(close_on_exec: bool) c_int {
-    const configuration = region.configuration() orelse return no_entry;
+    const mount = gate.mountPath() orelse return no_entry;
     const flags: linux.O = .{ .PATH = true, .DIRECTORY = true, .CLOEXEC = close_on_exec };
     while (true) {
-        const result = linux.open(configuration.mount, flags, 0);
+        const result = linux.open(mount, flags, 0);
         switch (linux.errno(result)) {
             .SUCCESS => return @intCast(result),
             .INTR => continue,

@@ -221,7 +221,7 @@ pub fn mountPath() ?[:0]const u8 {
 extern "c" fn clock_gettime(clock: c_int, result: *system.Timespec) c_int;
 const clock_monotonic_coarse = 6;
 
-fn coarseMilliseconds() u64 {
+pub fn coarseMilliseconds() u64 {
     var now: system.Timespec = undefined;
     if (clock_gettime(clock_monotonic_coarse, &now) != 0) return 0;
     return @intCast(now.sec * std.time.ms_per_s + @divTrunc(now.nsec, std.time.ns_per_ms));

@@ -103,6 +103,7 @@ pub fn actor(why: *Outcome) ?Actor {
     const v = region.view() orelse return left(why, .not_attached);
     const own = credentials.get(v) orelse return left(why, .other_user);
     if (!mountIsWritable()) return left(why, .mount_flags);
+    watches.findOutside(v);
     return .{ .v = v, .own = own };
 }
 

@@ -1,15 +1,18 @@
 //! What programs watch (inotify(7), fanotify(7)) is the kernel's: it tells watchers of what goes through the kernel only. The first
 //! watch marks the inode, for all clients; the kernel knows the inode as long as somebody watches it, and forgetting it ends the mark.
 //!
-//! Watches that programs outside set, and those of whole mounts, are not seen. Files of a directory that are open already when the
-//! directory is watched are changed without it being told.
+//! The daemon looks for watches that programs outside set (shim/watch_scan.zig): on its own while clients change files, and before a
+//! change after a pause. Those of whole mounts are not seen. Files of a directory that are open already when the directory is
+//! watched are changed without it being told.
 
 const layout = @import("layout");
+const clients = @import("clients.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
+const ring = @import("ring.zig");
 const system = @import("system.zig");
 const walk = @import("walk.zig");
 
@@ -23,6 +26,23 @@ pub inline fn isWatched(inode: *volatile layout.Inode) bool {
 pub inline fn concern(v: *const region.View, place: walk.Place) bool {
     if (isWatched(&v.inodes[place.ino])) return true;
     return isWatched(region.inode(v, place.parent) orelse return false);
+}
+
+/// This process is about to change something: the daemon is to have looked for watches of programs outside, not long ago.
+pub fn findOutside(v: *const region.View) void {
+    const now: u32 = @truncate(gate.coarseMilliseconds());
+    const is_fresh = now -% v.super.watches_seen_at < fresh_milliseconds;
+    if (!is_fresh and now -% @atomicLoad(u32, &asked_at, .monotonic) >= fresh_milliseconds) ask(v, now);
+}
+
+/// What README promises; while clients change files, the daemon looks more often on its own.
+const fresh_milliseconds = 250;
+
+var asked_at: u32 = 0;
+
+noinline fn ask(v: *const region.View, now: u32) void {
+    @atomicStore(u32, &asked_at, now, .monotonic);
+    if (clients.get(v) != 0) _ = ring.request(v, layout.RingFindWatches{});
 }
 
 /// What was watched before cannot be told from what is opened now: descriptors of the inode become real before.

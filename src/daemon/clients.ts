@@ -148,6 +148,12 @@ export class Clients {
     return found;
   }
 
+  /** Whether there are any, at least as far as is known. */
+  get any(): boolean {
+    for (let client = 1; client < this.#end(); client++) if (this.isLive(client)) return true;
+    return false;
+  }
+
   /** What living clients have open, and by which name they have opened it. */
   *openFiles(): Generator<{ pid: number; ino: number; dentry: number }> {
     for (let client = 1; client < this.#end(); client++) {

@@ -9,6 +9,9 @@ import { mountFuse } from "../../ffi/libfuse.ts";
 import { type CacheMode, FileSystem } from "../core/file_system.ts";
 import { regionSizes } from "../region/sizes.ts";
 import { createRegion } from "./create_region.ts";
+import { native } from "../../ffi/native.ts";
+import { Clients } from "./clients.ts";
+import { SUPER_READ_INDEX } from "../region/layout.gen.ts";
 import { say } from "./log.ts";
 import { type Ring, startRing } from "./ring.ts";
 import {
@@ -43,6 +46,11 @@ export interface MountRequest {
 }
 
 const giveBackIntervalMs = 250;
+const watchIntervalMs = 100;
+/** While nobody makes requests. */
+const quietWatchIntervalMs = 1000;
+/** Looking for watches takes this part of the time at most, the inverse. */
+const watchShare = 100;
 const giveBackBudgetMs = 5;
 /** How long programs may go on using a file system that a signal has detached. */
 const busyGraceMs = 2000;
@@ -76,8 +84,10 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     ring = startRing(region, fuseFd, request.cache);
     say(`mounted ${name} on ${mountPoint} (pid ${Deno.pid})`);
     const timer = setInterval(() => giveBack(fileSystem), giveBackIntervalMs);
+    const watchTimer = setInterval(watchFinder(fileSystem), watchIntervalMs);
     const stop = await Promise.race([stopped, signals.next()]);
     clearInterval(timer);
+    clearInterval(watchTimer);
     return await takeDown(mount, stop, stopped, signals, fileSystem);
   } finally {
     await ring?.end();
@@ -162,6 +172,29 @@ async function unmountOwn(
   }
   if (result.outcome !== "done") say(`cannot unmount ${mountPoint}: ${result.message}`);
   return result.outcome === "done";
+}
+
+/**
+ * Finds out, while there are programs under `btfuse run`, what programs outside watch (shim/watch_scan.zig): often while they make
+ * requests, so that no request has to wait for it, and now and then otherwise. On machines with very many processes or watches it
+ * looks less often.
+ */
+function watchFinder(fileSystem: FileSystem): () => void {
+  const clients = new Clients(fileSystem);
+  const { superblock, address } = fileSystem.region;
+  let requestCount = 0;
+  let last = 0;
+  let pause = 0;
+  return () => {
+    const start = performance.now();
+    const isActive = superblock[SUPER_READ_INDEX] !== requestCount;
+    if (start < last + Math.max(pause, isActive ? 0 : quietWatchIntervalMs)) return;
+    if (!clients.any) return;
+    requestCount = superblock[SUPER_READ_INDEX];
+    native().bt_watch_scan(address);
+    last = start;
+    pause = (performance.now() - start) * watchShare;
+  };
 }
 
 /** Whatever goes wrong here must not end the mount. */

@@ -16,6 +16,7 @@ import {
   GRANT_MAX,
   PAGE_BYTES,
   RING_DONE,
+  RING_FIND_WATCHES,
   RING_READY,
   RING_SLOT_COUNT,
   RING_STATE,
@@ -255,6 +256,7 @@ class RingWorker {
   #serve(slot: number): number {
     const r = this.#request;
     if (!r.take(slot) || !this.#clients.isLive(r.client)) return -EINVAL;
+    if (r.operation === RING_FIND_WATCHES) return this.#findWatches();
     const { lock, inodes } = this.#fs;
     native().bt_clock(inodes.clock);
     lock.acquire();
@@ -266,6 +268,12 @@ class RingWorker {
     } finally {
       lock.release();
     }
+  }
+
+  /** Without the lock: it takes milliseconds where there are many processes. */
+  #findWatches(): number {
+    native().bt_watch_scan(this.#fs.region.address);
+    return 0;
   }
 
   /** Done before the request is: what its client does next must not meet what the kernel held before. */

@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0x1b45ced9;
-export const LAYOUT_HASH_HI = 0x1b55ccf1;
+export const LAYOUT_HASH_LO = 0xd4c679d;
+export const LAYOUT_HASH_HI = 0x5571e06d;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -134,6 +134,7 @@ export const SUPER_MOUNT_FLAGS = 81;
 export const SUPER_CLIENT_HIGH = 82;
 export const SUPER_STOLEN_COUNT = 83;
 export const SUPER_MOUNT_CHANGES = 84;
+export const SUPER_WATCHES_SEEN_AT = 85;
 export const SUPER_WRITE_INDEX = 96;
 export const SUPER_RING_SLEEPING = 97;
 export const SUPER_RING_PROCESSOR = 98;
@@ -370,6 +371,9 @@ export const RING_CONCEAL = 18;
 export const RING_CONCEAL_WORDS = 3;
 export const RING_CONCEAL_INODE = 0;
 export const RING_CONCEAL_GRANT = 2;
+
+export const RING_FIND_WATCHES = 19;
+export const RING_FIND_WATCHES_WORDS = 0;
 
 export const RING_WORDS = 1024;
 export const RING_STATE = 0;
