@@ -12,6 +12,10 @@ const symbols = {
   bt_file_identity: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   /** int bt_is_loadable(const char *path): 1 or 0 */
   bt_is_loadable: { parameters: ["buffer"], result: "i32" },
+  /** uint64_t bt_content_number(const char *path): 0 when it cannot be read */
+  bt_content_number: { parameters: ["buffer"], result: "u64" },
+  /** int bt_is_same_content(const char *a, const char *b): 1 or 0 */
+  bt_is_same_content: { parameters: ["buffer", "buffer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 let opened: Deno.DynamicLibrary<typeof symbols>["symbols"] | undefined;
@@ -66,4 +70,14 @@ function identity([mode, uid, nlink]: Uint32Array): FileIdentity {
 /** Whether programs may load this library, which a file system mounted noexec forbids. */
 export function isLoadable(path: string): boolean {
   return native().bt_is_loadable(cString(path)) === 1;
+}
+
+/** A short name for what a file of this user contains; another content has another one, unless somebody contrived it. */
+export function nameOfContent(path: string): string {
+  return native().bt_content_number(cString(path)).toString(16).padStart(16, "0");
+}
+
+/** Whether two files of this user, which nobody else can cut off meanwhile, contain the same. */
+export function isSameContent(a: string, b: string): boolean {
+  return native().bt_is_same_content(cString(a), cString(b)) === 1;
 }

@@ -21,7 +21,13 @@
  * What cannot be reached after a change of root directory or rights, the library itself takes out of the environment of
  * programs that are started (shim/preload/exec_environment.zig, which knows this tree too).
  */
-import { effectiveUser, identityOf, isLoadable } from "../../ffi/files.ts";
+import {
+  effectiveUser,
+  identityOf,
+  isLoadable,
+  isSameContent,
+  nameOfContent,
+} from "../../ffi/files.ts";
 import { findLibrary } from "../../ffi/library_path.ts";
 
 const LIBRARY_NAME = "libbtfuse_preload.so";
@@ -63,13 +69,11 @@ function publicPlaces(uid: number): string[] {
 export function copyTo(place: string, source: string): string | undefined {
   const parent = identityOf(place.slice(0, place.lastIndexOf("/")));
   if (parent === undefined || !keepsNames(parent.uid, parent.mode)) return undefined;
-  const [content, content32] = [source, findLibrary(LIBRARY_NAME_32BIT)]
-    .map((path) => Deno.readFileSync(path));
-  const tree = `${place}/library-${nameOf(content)}/${SANITIZER_DIRECTORY}`;
+  const tree = `${place}/library-${nameOfContent(source)}/${SANITIZER_DIRECTORY}`;
   try {
     makePublicDirectories(place, tree.slice(place.length + 1).split("/"));
-    placeFile(`${tree}/${PLATFORM}`, content);
-    placeFile(`${tree}/${PLATFORM_32BIT}`, content32);
+    placeFile(`${tree}/${PLATFORM}`, source);
+    placeFile(`${tree}/${PLATFORM_32BIT}`, findLibrary(LIBRARY_NAME_32BIT));
     for (const [name, target] of Object.entries(platformAliases)) {
       placeLink(`${tree}/${name}`, target);
     }
@@ -79,7 +83,9 @@ export function copyTo(place: string, source: string): string | undefined {
   const path = `${tree}/${PLATFORM}/${LIBRARY_NAME}`;
   if (!isLoadable(path)) return undefined;
   const anyPlatform = `${tree}/$PLATFORM/${LIBRARY_NAME}`;
-  return identityOf(LINKER_32BIT) !== undefined && isUnderstood(anyPlatform) ? anyPlatform : path;
+  return identityOf(LINKER_32BIT) !== undefined && isUnderstood(anyPlatform, tree)
+    ? anyPlatform
+    : path;
 }
 
 /** Whether nobody but root can rename or remove in a directory what is ours. */
@@ -111,17 +117,17 @@ function makePublicDirectory(path: string): void {
 }
 
 /** Puts the library into a directory, unless it is there already. */
-function placeFile(directory: string, content: Uint8Array): void {
+function placeFile(directory: string, source: string): void {
   makePublicDirectory(directory);
   const path = `${directory}/${LIBRARY_NAME}`;
   const found = identityOf(path);
   if (
     found?.isFile && found.uid === effectiveUser() && found.mode === 0o644 &&
-    isEqual(Deno.readFileSync(path), content)
+    isSameContent(path, source)
   ) return;
   // Renamed when complete: a program that starts now sees all of it or nothing.
   const unfinished = `${directory}/.${Deno.pid}`;
-  Deno.writeFileSync(unfinished, content, { mode: 0o644 });
+  Deno.writeFileSync(unfinished, Deno.readFileSync(source), { mode: 0o644 });
   Deno.chmodSync(unfinished, 0o644);
   Deno.renameSync(unfinished, path);
 }
@@ -136,8 +142,10 @@ function placeLink(path: string, target: string): void {
   }
 }
 
-/** Whether this machine's dynamic linker finds the library there, without a word. */
-function isUnderstood(path: string): boolean {
+/** Whether this machine's dynamic linker finds the library there, without a word. Tried once: a file in the tree says so. */
+function isUnderstood(path: string, tree: string): boolean {
+  const understood = `${tree}/platform-is-understood`;
+  if (identityOf(understood)?.uid === effectiveUser()) return true;
   try {
     const { success, stderr } = new Deno.Command("/bin/true", {
       env: { LD_PRELOAD: path },
@@ -146,22 +154,10 @@ function isUnderstood(path: string): boolean {
       stdout: "null",
       stderr: "piped",
     }).outputSync();
-    return success && stderr.length === 0;
+    if (!success || stderr.length > 0) return false;
+    Deno.writeTextFileSync(understood, "");
+    return true;
   } catch {
     return false;
   }
-}
-
-/** In the manner of FNV-1a, two words of it: a name for a content. That it is that content, comparing tells. */
-function nameOf(bytes: Uint8Array): string {
-  let [high, low] = [0x811c9dc5, 0x9e3779b9];
-  for (const byte of bytes) {
-    high = Math.imul(high ^ byte, 0x01000193);
-    low = Math.imul(low ^ byte ^ (high >>> 24), 0x01000193);
-  }
-  return [high, low].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -1,4 +1,5 @@
 /** What can be told before anything is started: each obstacle with its own message. */
+import { identityOf } from "../../ffi/files.ts";
 import { libfuseVersion } from "../../ffi/libfuse.ts";
 import { Failure } from "../daemon/failure.ts";
 import { BTFUSE_TYPE, mountAt, readMounts } from "../daemon/mountinfo.ts";
@@ -10,7 +11,7 @@ import {
   takenBy,
   withSuffix,
 } from "../daemon/shared_objects.ts";
-import { resolveMountPoint } from "./targets.ts";
+import { notText, resolveMountPoint } from "./targets.ts";
 
 /** @returns the absolute path without symbolic links @throws {Failure} it cannot be mounted on */
 export function checkMountPoint(directory: string): string {
@@ -22,6 +23,8 @@ export function checkMountPoint(directory: string): string {
     );
   }
   if (!Deno.statSync(path).isDirectory) throw new Failure(`${path} is not a directory`);
+  // What is still a link here could not be followed, because Deno has names as text.
+  if (identityOf(path)?.isDirectory !== true) throw new Failure(notText(path));
   return path;
 }
 

@@ -33,6 +33,7 @@ export function resolveMountPoint(path: string): string {
   try {
     return Deno.realPathSync(absolute);
   } catch (error) {
+    if (absolute.includes("\ufffd")) throw new Failure(notText(absolute));
     if (error instanceof Deno.errors.NotFound) throw new Failure(`${path} does not exist`);
     if (error instanceof Deno.errors.PermissionDenied) {
       throw new Failure(`no permission to reach ${path}`);
@@ -41,6 +42,10 @@ export function resolveMountPoint(path: string): string {
     const parent = Deno.realPathSync(absolute.slice(0, slash) || "/");
     return `${parent === "/" ? "" : parent}/${absolute.slice(slash + 1)}`;
   }
+}
+
+export function notText(path: string): string {
+  return `cannot use ${path}: a name on its way is not UTF-8`;
 }
 
 /**

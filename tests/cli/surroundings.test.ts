@@ -184,3 +184,20 @@ surroundingsTest("directories with a newline, a colon, a comma and other scripts
   await btfuseOk(["umount", `${odd}/`]);
   assertEquals(Deno.readDirSync(odd)[Symbol.iterator]().next().done, true);
 });
+
+surroundingsTest("a directory whose name is not UTF-8 is refused, by any way to it", async () => {
+  await using m = mountPoint();
+  const make = `cd "$0"; odd=$(printf 'od\\377d'); mkdir -p "$odd/below"; ln -s "$odd" link`;
+  const mount = [...btfuseCommand(), "mount", "--size=16M", "--name", m.name];
+  for (const way of ['"$odd"', "link", "link/below", '"$0/$odd/below"', "."]) {
+    const enter = way === "." ? '; cd "$odd"' : "";
+    const command = ["bash", "-c", `${make} 2>/dev/null${enter}; "$@" ${way}`, m.base, ...mount];
+    const result = await run(command);
+    assertRefused(result, { code: 1, message: /not (valid )?UTF-8/ });
+  }
+  assertEquals(parsedMountCount(m.name), 0);
+});
+
+function parsedMountCount(name: string): number {
+  return Deno.readTextFileSync("/proc/self/mountinfo").split(` - fuse.btfuse ${name} `).length - 1;
+}
