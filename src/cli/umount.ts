@@ -1,4 +1,5 @@
 /** `btfuse umount` */
+import { selfCommand } from "../../ffi/build_kind.ts";
 import { Failure } from "../daemon/failure.ts";
 import { inspect } from "../daemon/inspect.ts";
 import { type MountEntry, readMounts } from "../daemon/mountinfo.ts";
@@ -34,7 +35,16 @@ const forcedEndTimeoutMs = 500;
 const killTimeoutMs = 5000;
 
 export async function run(args: string[]): Promise<number> {
-  const { flags, positional } = parseCommandLine(args, { flags: ["force"] });
+  // --open: only prints what programs have open through this object.
+  const { flags, values, positional } = parseCommandLine(args, {
+    flags: ["force"],
+    values: ["open"],
+  });
+  const asked = values.open.at(-1);
+  if (asked !== undefined) {
+    console.log(JSON.stringify([...openInRegion(JSON.parse(asked), true)]));
+    return 0;
+  }
   if (positional.length !== 1) {
     throw new UsageError(`umount takes one directory or name, not ${positional.length}`);
   }
@@ -84,15 +94,31 @@ function refuse(mount: MountEntry, object: ObjectName): never {
   ].join("\n  "));
 }
 
-/** See `openByPrograms`; none where the object cannot be used. */
-function openInRegion(object: ObjectName): Map<number, string> {
+/**
+ * See `openByPrograms`; none where the object cannot be used. Another user could end this process by cutting off his object
+ * while it is mapped: a child looks at it.
+ */
+function openInRegion(
+  object: ObjectName,
+  isHere = object.uid === currentUid(),
+): Map<number, string> {
   try {
+    if (!isHere) return openAsChildSees(object);
     using region = Region.open(objectName(object), object.uid);
     return openByPrograms(FileSystem.open(region));
   } catch (error) {
     if (error instanceof RegionError) return new Map();
     throw error;
   }
+}
+
+function openAsChildSees(object: ObjectName): Map<number, string> {
+  const [program, ...start] = selfCommand();
+  const { success, stdout } = new Deno.Command(program, {
+    args: [...start, "umount", "--open", JSON.stringify(object)],
+    stderr: "null",
+  }).outputSync();
+  return new Map(success ? JSON.parse(new TextDecoder().decode(stdout)) : []);
 }
 
 /** The daemon ends by itself when its mount is gone, and removes the object. */

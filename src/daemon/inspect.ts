@@ -27,11 +27,12 @@ export function inspect(object: ObjectName): Inspection {
     const owner = { pid: statistics.ownerPid, startTime: statistics.ownerStartTime };
     const device = deviceText(seen.superblock[SUPER_DEVICE], seen.superblock[SUPER_DEVICE + 1]);
     // Whoever owns the object can write any pid into it.
-    const daemonRuns = isRunning(owner) && belongsTo(owner.pid, object.uid);
-    return { statistics, device, owner, daemonRuns, problem: "" };
+    const isTheirs = !isRunning(owner) || belongsTo(owner.pid, object.uid);
+    const daemonRuns = isTheirs && isRunning(owner);
+    return { statistics, device, ...(isTheirs && { owner }), daemonRuns, problem: "" };
   } catch (error) {
     if (!(error instanceof RegionError)) throw error;
-    const owner = processHolding(objectPath(object));
+    const owner = processHolding(objectPath(object), object.uid);
     return { ...(owner && { owner }), daemonRuns: owner !== undefined, problem: error.message };
   }
 }

@@ -96,13 +96,14 @@ export function usersOf(
   return lines;
 }
 
-/** A process that has this file open, also when its name is gone by now; as far as this user may look. */
-export function processHolding(path: string): ProcessIdentity | undefined {
+/** A process of this user that has this file open, also when its name is gone by now; as far as we may look. */
+export function processHolding(path: string, uid: number): ProcessIdentity | undefined {
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     for (const fd of descriptors(name)) {
       const target = linkTarget(`/proc/${name}/fd/${fd}`);
       if (target !== path && target !== `${path} (deleted)`) continue;
+      if (!belongsTo(Number(name), uid)) break;
       return { pid: Number(name), startTime: startTimeOf(Number(name)) };
     }
   }

@@ -199,6 +199,51 @@ foreignTest("root does not map another user's object, and checks it all the same
   await btfuseOk(["umount", m.dir]);
 });
 
+foreignTest(
+  "root unmounts what another user has mounted, whatever he does to its object",
+  async () => {
+    if (btfuseCommand().length > 1) return;
+    using _device = openFuseDevice();
+    await using m = mountPoint(uid);
+    const env = { HOME: m.base, XDG_CACHE_HOME: `${m.base}/.cache` };
+    await btfuseOk(["mount", "--size=16M", "--inodes=1000", "--name", m.name, m.dir], { uid, env });
+    // Another file in place of the object, so that the daemon lives.
+    await runOk([
+      "sh",
+      "-c",
+      'mv "$0" "$0.old"; cp -a --sparse=always "$0.old" "$0"; rm "$0.old"',
+      m.object,
+    ]);
+    const flipping = new Deno.Command("python3", {
+      args: ["-c", flip, m.object, `${m.base}/ready`],
+    })
+      .spawn();
+    try {
+      assert(
+        await waitUntil(
+          () => [...Deno.readDirSync(m.base)].some((e) => e.name === "ready"),
+          20_000,
+        ),
+      );
+      for (let round = 0; round < 4; round++) {
+        for (const args of [["check", m.dir], ["doctor", "--mount", m.dir, "ls"], ["status"]]) {
+          const { code, stderr } = await btfuse(args);
+          assert(code < 2, `${args}: ${code} ${stderr}`);
+        }
+      }
+      for (let round = 0; round < 9 && isMounted(m.dir); round++) {
+        const { code, stderr } = await btfuse(["umount", m.dir]);
+        assert(code < 2, stderr);
+      }
+      assertEquals(isMounted(m.dir), false);
+    } finally {
+      flipping.kill("SIGKILL");
+      await flipping.status;
+      await run(["rm", "-f", m.object]);
+    }
+  },
+);
+
 foreignTest("a name is free again at once, also while programs use what was detached", async () => {
   await using m = mountPoint();
   await btfuseOk(["mount", "--size=16M", "--name", m.name, m.dir]);
