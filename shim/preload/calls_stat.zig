@@ -192,6 +192,9 @@ fn mayUse(v: *const region.View, place: walk.Place, mask: u3) Use {
     const regular = inode.mode & walk.s_ifmt == walk.s_ifreg;
     // A mount may be read-only, or noexec.
     if ((mask & 2 != 0 and !permissions.mountIsWritable()) or (mask & 1 != 0 and regular)) return .{ .kernel = .mount_flags };
+    // What chattr(1) says, a FUSE mount cannot say for itself.
+    const is_immutable = inode.flags & layout.inode_flag_immutable != 0;
+    if (mask & 2 != 0 and is_immutable and inode.generation == place.generation) return .{ .errno = .PERM };
     const may = walk.permits(inode, own, own.effective, mask) orelse return .{ .kernel = .access_list };
     if (inode.mode == 0 or inode.generation != place.generation) return .again;
     return if (may) .{ .result = 0 } else .{ .errno = .ACCES };

@@ -236,7 +236,9 @@ export class Namespace {
   /** The slot with the name that the inode had last, or 0. */
   former(ino: number): number {
     const slot = this.inodes.get(ino, INODE_DENTRY);
-    return slot !== 0 && this.get(slot, DENTRY_KIND) === SLOT_KIND_FORMER ? slot : 0;
+    const isFormer = slot !== 0 && this.get(slot, DENTRY_KIND) === SLOT_KIND_FORMER &&
+      this.get(slot, DENTRY_INO) === ino;
+    return isFormer ? slot : 0;
   }
 
   /** The inode ends, or has another former name from now on. */
