@@ -29,16 +29,25 @@ import {
   FILE_BYTES_MAX,
   INODE_ATIME,
   INODE_ATIME_NSEC,
+  INODE_KERNEL_HOLDS,
+  INODE_KERNEL_USES,
   INODE_NLINK,
   INODE_OPEN_COUNT,
   INODE_WORDS,
   KERNEL_HOLDS_DATA,
   KERNEL_HOLDS_END,
+  KERNEL_HOLDS_LISTING,
   MISPLACED_MAX,
   MOUNT_NO_ATIME,
   MOUNT_NO_DIR_ATIME,
   MOUNT_READ_ONLY,
   MOUNT_STRICT_ATIME,
+  RING_ACCESSED,
+  RING_COPY,
+  RING_COPY_LENGTH,
+  RING_COPY_TARGET,
+  RING_COPY_TARGET_OFFSET,
+  RING_REMOVE,
   ROOT_INO,
   SUPER_MOUNT_FLAGS,
 } from "../../src/region/layout.gen.ts";
@@ -209,4 +218,84 @@ Deno.test("the kernel is told where a file that it knows ends; of an empty one t
   const [STORE, INVAL_INODE] = [4, 2];
   assertEquals(notices(5000), [STORE, INVAL_INODE]);
   assertEquals(notices(0), [INVAL_INODE]);
+});
+
+Deno.test("a number that is used again is another inode", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  const { fs } = doors;
+  const old = doors.inodeName(0, ino);
+  const name = bytes("file");
+  fs.names.unlink(ROOT_INO, name, 0, name.length);
+  assertEquals(fs.makeNode(ROOT_INO, name, 0, name.length, OWNER), ino);
+  assertEquals(doors.ring(RING_ACCESSED, old), -errno.ESTALE);
+  assertEquals(doors.ring(RING_ACCESSED, doors.inodeName(0, ino)), 0);
+});
+
+Deno.test("what the kernel has forgotten it holds no more", () => {
+  const { doors: { fs }, inos: [ino] } = withFiles("file");
+  fs.inodes.addLookup(ino);
+  fs.inodes.addLookup(ino);
+  fs.inodes.kernelHolds(ino, KERNEL_HOLDS_DATA);
+  fs.inodes.kernelUses(ino, 1);
+  fs.forget(ino, 1);
+  assertEquals(fs.inodes.get(ino, INODE_KERNEL_HOLDS), KERNEL_HOLDS_DATA);
+  fs.forget(ino, 1);
+  assertEquals([fs.inodes.get(ino, INODE_KERNEL_HOLDS), fs.inodes.get(ino, INODE_KERNEL_USES)], [
+    0,
+    0,
+  ]);
+});
+
+Deno.test("a file that becomes short gives back all map blocks that it does not need", () => {
+  const { doors: { fs }, inos: [ino] } = withFiles("file");
+  const data = new Uint8Array(80_000).fill(1);
+  fs.data.write(ino, 0, data, 0, data.length);
+  const { used } = fs.blockPool;
+  for (const offset of [2 ** 25, 2 ** 33, 2 ** 43]) fs.data.write(ino, offset, data, 0, 100);
+  fs.data.truncate(ino, data.length);
+  assertEquals(fs.blockPool.used, used);
+  assertEquals(fs.check(), []);
+});
+
+Deno.test("ring: a file is not copied onto itself where that overlaps", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  doors.fs.data.write(ino, 0, new Uint8Array(3000), 0, 3000);
+  const copy = (offset: number) =>
+    doors.ring(RING_COPY, [
+      ...doors.inodeName(0, ino),
+      ...doors.inodeName(RING_COPY_TARGET, ino),
+      [RING_COPY_TARGET_OFFSET, offset],
+      [RING_COPY_LENGTH, 1000],
+    ]);
+  assertEquals([copy(999), copy(1000)], [-errno.EINVAL, 1000]);
+});
+
+Deno.test("ring: the kernel is told of a name that has gone when it can know it, and only then", () => {
+  const INVAL_ENTRY = 3;
+  const entriesTold = (prepare: (doors: Doors, ino: number) => void): number => {
+    const { doors, inos: [ino] } = withFiles("file");
+    prepare(doors, ino);
+    const name = texts("file").subarray(0, -1);
+    assertEquals(doors.ring(RING_REMOVE, doors.inodeName(0, ROOT_INO), name), 0);
+    const { messages, count } = doors.r.notices;
+    return messages.slice(0, count)
+      .filter((message) => new Uint32Array(message.buffer)[OUT_ERROR] === INVAL_ENTRY).length;
+  };
+  assertEquals(entriesTold(() => {}), 0);
+  assertEquals(entriesTold(({ fs }, ino) => fs.inodes.addLookup(ino)), 1);
+  assertEquals(entriesTold(({ fs }) => fs.inodes.kernelHolds(ROOT_INO, KERNEL_HOLDS_LISTING)), 1);
+  // It was told that there is none.
+  assertEquals(
+    entriesTold((doors, ino) => {
+      const [from, to] = ["file", "moved"].map((name) => bytes(name));
+      const both = new Uint8Array([...from, ...to, ...from]);
+      const move = (start: number, length: number, newStart: number, newLength: number) =>
+        doors.fs.names.rename(ROOT_INO, both, start, length, ROOT_INO, newStart, newLength, 0);
+      assertEquals(move(0, 4, 4, 5), 0);
+      assertEquals(doors.kernel(Opcode.LOOKUP, ROOT_INO, { tail: texts("file") }), 0);
+      assertEquals(move(4, 5, 9, 4), 0);
+      assertEquals(doors.fs.inodes.lookupCount(ino), 0);
+    }),
+    1,
+  );
 });

@@ -379,6 +379,7 @@ export class Requests {
     const mode = this.random.pick([
       S_IFREG | 0o644,
       S_IFREG | 0o6755,
+      S_IFDIR | 0o755,
       S_IFDIR | 0o2775,
       S_IFIFO | 0o600,
     ]);
