@@ -27,6 +27,8 @@ pub const Last = struct { directory: c_int, path: [:0]const u8 };
 
 /// Goes to the directory from which the rest of the path is one step. Negative errno in `directory`: it is not there, or may not be searched.
 pub fn before(v: *const View, target: Node, buffer: *Step) Last {
+    // Which memory without a value does not have.
+    buffer[step_bytes] = 0;
     const configuration = region.configuration() orelse return failed(.NOENT);
     var at: u32 = layout.root_ino;
     var directory = openDirectory(system.at_fdcwd, configuration.mount);
