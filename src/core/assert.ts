@@ -1,6 +1,6 @@
 /**
  * Assertions: what only a defect of this program can break. Always on, so each is a comparison or two. Never about numbers of the
- * region or of a request: those are damage (damage.ts) and input.
+ * region or of a request: those are damage (damage.ts) and input. The text is a constant, because it would be made each time.
  */
 import type { Region } from "../region/region.ts";
 import { SUPER_LOCK } from "../region/layout.gen.ts";

@@ -71,7 +71,7 @@ export class BlockMap {
    * `room` entries from here on do not exist (a hole); with it, false means that no block was left for the map.
    */
   locate(ino: number, index: number, create: boolean): boolean {
-    assert(index >= 0, `block ${index} of a file`);
+    assert(index >= 0, "blocks of a file are numbered from 0 on");
     const { inodes } = this.region;
     const base = ino * INODE_WORDS;
     if (index < DIRECT_COUNT) {

@@ -117,7 +117,10 @@ export class InodeTable {
     return this.words[at] + this.words[at + 1] * 2 ** 32;
   }
   set64(ino: number, field: number, value: number): void {
-    assert(Number.isInteger(value) && value >= 0, `a field of 64 bits is to be ${value}`);
+    assert(
+      Number.isInteger(value) && value >= 0,
+      "a field of 64 bits holds whole numbers from 0 on",
+    );
     const at = ino * INODE_WORDS + field;
     this.words[at] = value % 2 ** 32;
     this.words[at + 1] = Math.floor(value / 2 ** 32);
@@ -150,7 +153,7 @@ export class InodeTable {
     return this.get64(ino, INODE_SIZE);
   }
   setSize(ino: number, bytes: number): void {
-    assert(bytes >= 0 && bytes <= FILE_BYTES_MAX, `a file is to have ${bytes} bytes`);
+    assert(bytes >= 0 && bytes <= FILE_BYTES_MAX, "a size lies within what a file can have");
     const at = ino * INODE_WORDS + INODE_SIZE;
     this.sequences.beginAttributes(ino);
     // Clients read it as one word, so it changes as one.
