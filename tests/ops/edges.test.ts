@@ -1,7 +1,7 @@
 /** Requests at the edges of what numbers can be, and what random requests meet too rarely. */
 import { assert, assertEquals } from "@std/assert";
 import * as errno from "../../src/core/errno.ts";
-import { ATIME, S_IFREG } from "../../src/core/inode_table.ts";
+import { ATIME, CTIME, S_IFREG } from "../../src/core/inode_table.ts";
 import {
   COPY_FILE_RANGE_IN_LEN,
   COPY_FILE_RANGE_IN_NODEID_OUT,
@@ -163,6 +163,27 @@ Deno.test("access times follow the mount's options", () => {
       return inodes.get64(each, INODE_ATIME) === 3_000_000_001;
     });
     assertEquals(moved, wanted, `flags ${flags}`);
+  }
+});
+
+Deno.test("relatime: an access time of a day ago moves, to the second; and one that is not after the last change", () => {
+  const { doors, inos: [ino] } = withFiles("file");
+  const { inodes } = doors.fs;
+  const start = 3_000_000_000;
+  const cases: [age: number, changedAfter: boolean, moves: boolean][] = [
+    [86_399, false, false],
+    [86_400, false, true],
+    [1, true, true],
+  ];
+  for (const [age, changedAfter, moves] of cases) {
+    doors.setClock(start - 1, 0);
+    inodes.touch(ino, 15);
+    doors.setClock(start, 500);
+    inodes.touch(ino, changedAfter ? ATIME | CTIME : ATIME);
+    // The nanoseconds do not count.
+    doors.setClock(start + age, 400);
+    inodes.touchAtime(ino);
+    assertEquals(inodes.get64(ino, INODE_ATIME) === start + age, moves, `after ${age} s`);
   }
 });
 
