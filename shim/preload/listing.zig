@@ -90,8 +90,11 @@ const List = struct {
             const following = dentries.older(list.v, dentry, slot) orelse return false;
             const inode = region.inode(list.v, dentry.ino) orelse return false;
             const length = dentry.name_length;
-            if (length == 0 or length > layout.name_bytes_max) return false;
+            const is_right = dentry.kind == layout.slot_kind_dentry and dentry.parent == own and length > 0 and length <= layout.name_bytes_max;
+            if (!is_right) return false;
             const position = if (following == 0) layout.directory_end else (region.dentry(list.v, following) orelse return false).cookie;
+            // They fall, or in a damaged tree whoever reads the directory would never come to an end.
+            if (following != 0 and (position >= dentry.cookie or position <= behind_dot_dot)) return false;
             const name = list.place(length, dentry.ino, position, @truncate(inode.mode >> 12 & 15)) orelse return true;
             if (!dentries.copyName(list.v, dentry, name)) return false;
             slot = following;

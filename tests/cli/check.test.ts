@@ -2,13 +2,17 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   DENTRY_NEXT,
+  DENTRY_UP,
   DENTRY_WORDS,
   PAGE_BYTES,
   SUPER_BUCKET_COUNT,
   SUPER_BUCKET_PAGE,
+  SUPER_PAUSE,
   SUPER_SLOT_PAGE,
 } from "../../src/region/layout.gen.ts";
-import { btfuseCommand, canRun, mountBtfuse, run, runOk } from "../support/mounts.ts";
+import { signal } from "../support/command.ts";
+import { btfuseCommand, canRun, mountBtfuse, run, runOk, waitUntil } from "../support/mounts.ts";
+import { canPreload, quietlyPreloaded } from "../shim/support.ts";
 import { btfuse } from "./support.ts";
 
 const CHECKS = 12;
@@ -47,19 +51,27 @@ Deno.test({
       const checker = new Deno.Command(program, { args: [...args, "check", m.dir], stdout: "null" })
         .spawn();
       try {
-        await new Promise((resolve) => setTimeout(resolve, 40 + 30 * i));
-        checker.kill("SIGSTOP");
+        assert(await waitUntil(() => wordOf(m.object, SUPER_PAUSE) !== 0, 10_000, 1));
+        signal(checker.pid, "SIGSTOP");
         const start = performance.now();
         Deno.mkdirSync(`${m.dir}/directory${i}`);
         const heldMs = performance.now() - start;
         assert(heldMs < HELD_MS_MAX, `mkdir took ${heldMs.toFixed()} ms`);
       } finally {
-        checker.kill("SIGCONT");
+        signal(checker.pid, "SIGCONT");
       }
       assertEquals((await checker.status).code, 0);
     }
   },
 });
+
+function wordOf(path: string, word: number): number {
+  using object = Deno.openSync(path);
+  object.seekSync(word * 4, Deno.SeekMode.Start);
+  const words = new Uint32Array(1);
+  object.readSync(new Uint8Array(words.buffer));
+  return words[0];
+}
 
 Deno.test({
   name:
@@ -92,5 +104,30 @@ Deno.test({
     const { code, stdout } = await btfuse(["check", m.dir]);
     assertEquals(code, 1);
     assertMatch(stdout, /in hash chains twice, one of them may be a circle/);
+  },
+});
+
+Deno.test({
+  name: "check: circles in the tree of a directory end its listing at both doors",
+  ignore: !canPreload,
+  async fn() {
+    await using m = await mountBtfuse({ size: "4M", inodeCountMax: 300 });
+    for (let i = 0; i < 60; i++) Deno.writeTextFileSync(`${m.dir}/file${i}`, "");
+    using object = Deno.openSync(m.object, { read: true, write: true });
+    const firstSlot = wordOf(m.object, SUPER_SLOT_PAGE) * PAGE_BYTES / 4;
+    for (let slot = 1; slot <= 60; slot++) {
+      object.seekSync((firstSlot + slot * DENTRY_WORDS + DENTRY_UP) * 4, Deno.SeekMode.Start);
+      object.writeSync(new Uint8Array(Uint32Array.of(slot + 1).buffer));
+    }
+    const listed = "import os, sys; print(len(os.listdir(sys.argv[1])))";
+    for (const env of [{}, quietlyPreloaded(m)]) {
+      const result = await run(["/usr/bin/python3", "-c", listed, m.dir], {
+        env,
+        timeoutMs: 20_000,
+      });
+      assert(!result.timedOut);
+      assertMatch(result.stderr, /Input\/output error/);
+    }
+    assertEquals((await btfuse(["check", m.dir])).code, 1);
   },
 });

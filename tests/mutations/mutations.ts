@@ -114,7 +114,7 @@ export const MUTATIONS: readonly [file: string, from: string, to: string][] = [
   ["core/attributes.ts", "if ((mode & S_IFMT) === S_IFDIR) return;", ""],
   ["core/xattrs.ts", "if (old && flags & XATTR_CREATE) return -EEXIST;", ""],
   ["core/xattrs.ts", "if (old !== slot) this.release(ino);", ""],
-  ["core/xattrs.ts", 'privileged || !latin1.decode(name).startsWith("trusted.")', "true"],
+  ["core/xattrs.ts", 'latin1.decode(name).startsWith("trusted.")', "false"],
   ["core/posix_acl.ts", "if (other) other.permissions &= mode & 7;", ""],
   ["core/posix_acl.ts", "?? entries.find(({ tag }) => tag === GROUP_OBJ)", ""],
   // Records and sets.
