@@ -120,6 +120,8 @@ pub const Superblock = extern struct {
     // With what a process that wants to be served compares itself (preload/gate.zig), all of the daemon.
     /// Inode number of its user namespace.
     user_namespace: u64,
+    /// The same of its time namespace, by whose clock clients say since when they live; 0: there is none.
+    time_namespace: u64,
     /// Its root directory: number of the mount, st_dev, st_ino.
     root_mount: u64,
     root_device: u64,
@@ -130,7 +132,7 @@ pub const Superblock = extern struct {
     witness: u32,
     /// Not 0: nobody tells the daemon when directories above the mount are renamed, so that clients look again and again.
     unwatched: u32,
-    reserved_line_0: [4]u32,
+    reserved_line_0: [2]u32,
 
     // From here on each cache line of its own, so that who writes one does not disturb the readers of another.
 

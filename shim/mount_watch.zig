@@ -86,6 +86,7 @@ fn noteIdentity() i32 {
     super.root_device = root.device;
     super.root_ino = root.ino;
     super.label = identity.label();
+    super.time_namespace = identity.namespace("time") orelse 0;
     super.user_namespace = identity.namespace("user") orelse return no_entry;
     // Last: without a witness nobody is served.
     const witness = startThread(&beWitness, &witness_stack) orelse return -@as(i32, @intFromEnum(linux.E.AGAIN));

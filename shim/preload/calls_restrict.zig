@@ -50,8 +50,8 @@ fn changeThread() void {
 
 // What paths lead to
 
-/// Flags of unshare(2) and setns(2), and of clone(2), that have to do with files; a new one of the others (network, host name …) has not.
-pub const namespaces_of_files: usize = linux.CLONE.NEWNS | linux.CLONE.NEWUSER | linux.CLONE.NEWPID;
+/// Flags of unshare(2) and setns(2), and of clone(2), for namespaces with which the daemon has to do; not so network, host name and others.
+pub const shared_namespaces: usize = linux.CLONE.NEWNS | linux.CLONE.NEWUSER | linux.CLONE.NEWPID | linux.CLONE.NEWTIME;
 /// Of unshare(2): the calling thread gets a working directory and a root, or descriptors, of its own.
 const parted: usize = linux.CLONE.FS | linux.CLONE.FILES;
 
@@ -75,12 +75,12 @@ fn setns(fd: c_int, kind: c_int) callconv(.c) c_int {
 }
 
 fn prepareUnshare(flags: usize) void {
-    if (flags & (namespaces_of_files | parted) != 0) gate.close(.other_namespace);
+    if (flags & (shared_namespaces | parted) != 0) gate.close(.other_namespace);
 }
 
 /// 0: any kind.
 fn prepareSetns(kind: usize) void {
-    if (kind == 0 or kind & namespaces_of_files != 0) gate.close(.other_namespace);
+    if (kind == 0 or kind & shared_namespaces != 0) gate.close(.other_namespace);
 }
 
 /// Before clone(2) with these flags. A child with other namespaces is not served, nor is one that shares only a part of what the library keeps
@@ -90,7 +90,7 @@ pub fn prepareClone(flags: usize) void {
     // One like vfork's becomes another program, and nothing else happens meanwhile.
     const is_borrowed = flags & shared == linux.CLONE.VM and flags & linux.CLONE.VFORK != 0;
     const is_whole = flags & shared == 0 or flags & shared == shared or is_borrowed;
-    if (!is_whole or flags & namespaces_of_files != 0) gate.close(.other_namespace);
+    if (!is_whole or flags & shared_namespaces != 0) gate.close(.other_namespace);
 }
 
 // Sandboxes

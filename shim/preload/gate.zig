@@ -117,6 +117,7 @@ pub fn refusal(v: *const region.View) ?counters.Reason {
     const root = identity.root() orelse return .other_namespace;
     if (root.mount != super.root_mount or root.device != super.root_device or root.ino != super.root_ino) return .other_namespace;
     if ((identity.namespace("pid") orelse return .other_namespace) != super.pid_namespace) return .other_namespace;
+    if ((identity.namespace("time") orelse 0) != super.time_namespace) return .other_namespace;
     // Every user namespace is below the first one: who may look at a witness there is there as well.
     if (super.user_namespace != identity.first_user_namespace) {
         if ((identity.namespace("user") orelse return .other_namespace) != super.user_namespace) return .other_namespace;

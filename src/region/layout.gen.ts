@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xd4c679d;
-export const LAYOUT_HASH_HI = 0x5571e06d;
+export const LAYOUT_HASH_LO = 0x966cb4d6;
+export const LAYOUT_HASH_HI = 0x27908612;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -121,12 +121,13 @@ export const SUPER_PID_NAMESPACE = 44;
 export const SUPER_RING_PAGE = 46;
 export const SUPER_CLIENT_PAGE = 47;
 export const SUPER_USER_NAMESPACE = 48;
-export const SUPER_ROOT_MOUNT = 50;
-export const SUPER_ROOT_DEVICE = 52;
-export const SUPER_ROOT_INO = 54;
-export const SUPER_LABEL = 56;
-export const SUPER_WITNESS = 58;
-export const SUPER_UNWATCHED = 59;
+export const SUPER_TIME_NAMESPACE = 50;
+export const SUPER_ROOT_MOUNT = 52;
+export const SUPER_ROOT_DEVICE = 54;
+export const SUPER_ROOT_INO = 56;
+export const SUPER_LABEL = 58;
+export const SUPER_WITNESS = 60;
+export const SUPER_UNWATCHED = 61;
 export const SUPER_NAMESPACE_SEQ = 64;
 export const SUPER_ORPHAN_COUNT = 65;
 export const SUPER_ENDED = 80;

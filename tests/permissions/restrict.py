@@ -7,6 +7,7 @@ import ctypes
 import os
 import struct
 import sys
+import threading
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -17,7 +18,7 @@ CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 PR_CAPBSET_DROP, PR_SET_KEEPCAPS, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 24, 8, 22, 38, 47
 SYS = {
-    "setuid": 105, "setreuid": 113, "setgroups": 116, "setresuid": 117, "setresgid": 119, "setfsuid": 122, "capset": 126,
+    "clone": 56, "setuid": 105, "setreuid": 113, "setgroups": 116, "setresuid": 117, "setresgid": 119, "setfsuid": 122, "capset": 126,
     "chroot": 161, "seccomp": 317, "landlock_create_ruleset": 444, "landlock_restrict_self": 446,
 }  # fmt: skip
 
@@ -203,6 +204,13 @@ def raw_ids():
     syscall("setresuid", USER, USER, USER)
 
 
+@way("another thread's ids changed by syscall(2)", inherited=False)
+def raw_ids_of_thread():
+    thread = threading.Thread(target=raw_ids)
+    thread.start()
+    thread.join()
+
+
 @way("groups changed by syscall(2)")
 def raw_groups():
     groups = struct.pack("2I", GROUP, 7)
@@ -271,6 +279,15 @@ def user_namespace():
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+
+
+@way("user namespace by clone(2)", inherited=False)
+def user_namespace_by_clone():
+    """The child goes on, and its parent ends as it does."""
+    signal_child = 17
+    child = syscall("clone", CLONE_NEWUSER | signal_child, 0, 0, 0, 0)
+    if child > 0:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @way("user namespace with all ids")
