@@ -437,7 +437,9 @@ fn replace(o: Open, real: c_int) void {
     // One that was closed by a way the library does not see stays closed.
     if (linux.errno(descriptor_flags) == .SUCCESS) {
         const flags: linux.O = .{ .CLOEXEC = descriptor_flags & linux.FD_CLOEXEC != 0 };
-        _ = linux.dup3(real, o.fd, @bitCast(flags));
+        const result = linux.dup3(real, o.fd, @bitCast(flags));
+        // The limit may be lower now than it was. Where nothing helps the descriptor stays ours.
+        if (linux.errno(result) != .SUCCESS and !full_table.move(real, o.fd, @bitCast(flags))) return;
     }
     clearEntry(o);
 }

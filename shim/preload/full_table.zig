@@ -19,22 +19,32 @@ pub noinline fn openReal(o: descriptors.Open) c_int {
     return openInPlace(o);
 }
 
+/// dup3(2) onto a number that is above the limit.
+pub noinline fn move(from: c_int, to: c_int, flags: u32) bool {
+    const raised = raise() orelse return false;
+    defer lower(raised);
+    return linux.errno(linux.dup3(from, to, flags)) == .SUCCESS;
+}
+
 /// Reopening may take more than one.
 const spare_count = 4;
 const rlimit_nofile = 7;
 const Limit = extern struct { soft: u64, hard: u64 };
-const Raised = struct { before: u64, now: u64 };
+const Raised = struct { before: Limit, now: Limit };
 
 /// A thread has raised the limit; two at a time would not put it back.
 var is_raised = false;
 
 fn raise() ?Raised {
     if (@atomicRmw(bool, &is_raised, .Xchg, true, .acquire)) return null;
-    var limit: Limit = undefined;
-    if (linux.syscall4(.prlimit64, 0, rlimit_nofile, 0, @intFromPtr(&limit)) == 0 and limit.soft < limit.hard) {
-        const raised: Raised = .{ .before = limit.soft, .now = @min(limit.soft + spare_count, limit.hard) };
-        limit.soft = raised.now;
-        if (linux.syscall4(.prlimit64, 0, rlimit_nofile, @intFromPtr(&limit), 0) == 0) return raised;
+    if (getLimit()) |before| {
+        // The program may have lowered it below what it has open.
+        const wanted = @max(before.soft, descriptors.end()) + spare_count;
+        // Above the hard limit it can be raised with CAP_SYS_RESOURCE only.
+        for ([_]u64{ wanted, before.hard }) |soft| {
+            const now: Limit = .{ .soft = soft, .hard = @max(soft, before.hard) };
+            if (soft > before.soft and setLimit(now)) return .{ .before = before, .now = now };
+        }
     }
     @atomicStore(bool, &is_raised, false, .release);
     return null;
@@ -43,13 +53,23 @@ fn raise() ?Raised {
 /// The program may have set another limit meanwhile.
 fn lower(raised: Raised) void {
     defer @atomicStore(bool, &is_raised, false, .release);
+    const limit = getLimit() orelse return;
+    if (limit.soft == raised.now.soft and limit.hard == raised.now.hard) _ = setLimit(raised.before);
+}
+
+fn getLimit() ?Limit {
     var limit: Limit = undefined;
-    if (linux.syscall4(.prlimit64, 0, rlimit_nofile, 0, @intFromPtr(&limit)) != 0 or limit.soft != raised.now) return;
-    limit.soft = raised.before;
-    _ = linux.syscall4(.prlimit64, 0, rlimit_nofile, @intFromPtr(&limit), 0);
+    return if (linux.syscall4(.prlimit64, 0, rlimit_nofile, 0, @intFromPtr(&limit)) == 0) limit else null;
+}
+
+fn setLimit(limit: Limit) bool {
+    return linux.syscall4(.prlimit64, 0, rlimit_nofile, @intFromPtr(&limit), 0) == 0;
 }
 
 fn openInPlace(o: descriptors.Open) c_int {
+    // A number that is closed above the limit could not be had again.
+    const limit = getLimit() orelse return -@as(c_int, @intFromEnum(linux.E.MFILE));
+    if (@as(u64, @intCast(o.fd)) >= limit.soft) return -@as(c_int, @intFromEnum(linux.E.MFILE));
     const descriptor_flags = linux.fcntl(o.fd, linux.F.GETFD, 0);
     if (linux.errno(descriptor_flags) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.E.BADF));
     const close_on_exec = descriptor_flags & linux.FD_CLOEXEC != 0;

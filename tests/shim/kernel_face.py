@@ -178,6 +178,18 @@ def limit():
                 os.close(fd)
 
 
+def lowered():
+    """The limit is set below what is open already."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 1000))
+    files = [new(f"low{i}") for i in range(40)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20, 1000))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(attempt(os.write, fd, b"zz") == 2 for fd in files) else 1)
+    show("child", os.waitpid(child, 0)[1], {os.fstat(fd).st_size for fd in files}, resource.getrlimit(resource.RLIMIT_NOFILE))
+    show("no more", attempt(os.open, f"{top}/low0", os.O_RDONLY), attempt(os.dup, files[0]))
+
+
 def deep():
     """Directories whose paths are longer than PATH_MAX."""
     name = "y" * 100

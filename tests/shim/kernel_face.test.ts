@@ -13,6 +13,7 @@ const cases: Record<string, RegExp> = {
   links: /^$/,
   listing: /^$/,
   limit: /^$/,
+  lowered: /^$/,
   deep: /^$/,
   busy: /^$/,
   controls: /^FIBMAP /,
