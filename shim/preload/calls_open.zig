@@ -343,16 +343,17 @@ fn answer(result: c_int) c_int {
 }
 
 fn duplicate(fd: c_int, command: i32, lowest: usize) ?c_int {
-    while (descriptors.find(fd)) |o| {
+    for (0..rounds_max) |_| {
+        const o = descriptors.find(fd) orelse return null;
         const result = descriptors.duplicate(o, command, lowest) orelse {
             counters.kernel(.dup, .materialized);
-            if (descriptors.find(fd) == null) return null;
             continue;
         };
         counters.fast(.dup);
         return answer(result);
     }
-    return null;
+    // It has to be a real one, and cannot.
+    return if (descriptors.find(fd) == null) null else next.fail(.BADF);
 }
 
 pub fn dup(fd: c_int) callconv(.c) c_int {
