@@ -7,16 +7,19 @@
  * directory of it, and the content is compared at each use. The tree below the place:
  *
  * ```
- * library-HASH/before-libasan.so/x86_64/libbtfuse_preload.so
- *                                haswell, xeon_phi → x86_64
- *                                i686/libbtfuse_preload.so      the one for 32-bit programs, which does nothing
- *                                i386, i486, i586 → i686
+ * preload-HASH/before-libasan.so → platforms
+ * preload-HASH/platforms/x86_64/libbtfuse_preload.so
+ *                        haswell, xeon_phi → x86_64
+ *                        i686/libbtfuse_preload.so      the one for 32-bit programs, which does nothing
+ *                        i386, i486, i586 → i686
  * ```
  *
  * - `$PLATFORM` in LD_PRELOAD means one of these names to each program's own dynamic linker (ld.so(8)), so where 32-bit
  *   programs can run at all they find the library that they can load.
  * - A program built with AddressSanitizer refuses to start unless the first library of the process is the sanitizer's,
- *   which it tells by "libasan.so" being somewhere in that library's path. Ours does no harm in front of it, and so has it.
+ *   which it tells by "libasan.so" being somewhere in the path by which that was loaded. Ours does no harm in front of it, and
+ *   so has it. With the sanitizer linked statically a program refuses to start when that is in the path of any file that it
+ *   has mapped; the kernel shows such paths without symbolic links, so a link has the name.
  *
  * What cannot be reached after a change of root directory or rights, the library itself takes out of the environment of
  * programs that are started (shim/preload/exec_environment.zig, which knows this tree too).
@@ -32,7 +35,8 @@ import { findLibrary } from "../../ffi/library_path.ts";
 
 const LIBRARY_NAME = "libbtfuse_preload.so";
 const LIBRARY_NAME_32BIT = "libbtfuse_preload_32bit.so";
-const SANITIZER_DIRECTORY = "before-libasan.so";
+const SANITIZER_LINK = "before-libasan.so";
+const PLATFORMS = "platforms";
 const PLATFORM = "x86_64";
 const PLATFORM_32BIT = "i686";
 /** What dynamic linkers call the same machines, by version and processor. */
@@ -69,20 +73,23 @@ function publicPlaces(uid: number): string[] {
 export function copyTo(place: string, source: string): string | undefined {
   const parent = identityOf(place.slice(0, place.lastIndexOf("/")));
   if (parent === undefined || !keepsNames(parent.uid, parent.mode)) return undefined;
-  const tree = `${place}/library-${nameOfContent(source)}/${SANITIZER_DIRECTORY}`;
+  const version = `preload-${nameOfContent(source)}`;
+  const tree = `${place}/${version}/${PLATFORMS}`;
   try {
-    makePublicDirectories(place, tree.slice(place.length + 1).split("/"));
+    makePublicDirectories(place, [version, PLATFORMS]);
     placeFile(`${tree}/${PLATFORM}`, source);
     placeFile(`${tree}/${PLATFORM_32BIT}`, findLibrary(LIBRARY_NAME_32BIT));
     for (const [name, target] of Object.entries(platformAliases)) {
       placeLink(`${tree}/${name}`, target);
     }
+    placeLink(`${place}/${version}/${SANITIZER_LINK}`, PLATFORMS);
   } catch {
     return undefined; // It is full, read-only, or not ours: the next place may do.
   }
-  const path = `${tree}/${PLATFORM}/${LIBRARY_NAME}`;
+  const start = `${place}/${version}/${SANITIZER_LINK}`;
+  const path = `${start}/${PLATFORM}/${LIBRARY_NAME}`;
   if (!isLoadable(path)) return undefined;
-  const anyPlatform = `${tree}/$PLATFORM/${LIBRARY_NAME}`;
+  const anyPlatform = `${start}/$PLATFORM/${LIBRARY_NAME}`;
   return identityOf(LINKER_32BIT) !== undefined && isUnderstood(anyPlatform, tree)
     ? anyPlatform
     : path;

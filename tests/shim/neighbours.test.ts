@@ -100,15 +100,22 @@ neighbourTest("a library that is preloaded already stays in front and calls ours
   assert((report(stderr)["stat"]?.fast ?? 0) > 100, stderr);
 });
 
-neighbourTest("a program with AddressSanitizer starts, and so it does far below", async (n) => {
-  const program = await compiled(n.m, "sanitized", showOwner, ["-fsanitize=address"]);
-  if (program === undefined) return; // Debian's gcc has it; others may not.
-  Deno.writeTextFileSync(`${n.m.dir}/file`, "");
-  for (const command of [[program], ["sh", "-c", 'sh -c "$0 $1"', program]]) {
-    const { code, stdout, stderr } = await n.direct([...command, `${n.m.dir}/file`]);
-    assertEquals({ code, stdout, stderr }, { code: 0, stdout: "0\n", stderr: "" });
-  }
-});
+for (
+  const [how, options] of [["shared", []], ["linked statically", ["-static-libasan"]]] as const
+) {
+  neighbourTest(
+    `a program with AddressSanitizer, ${how}, starts, and so it does far below`,
+    async (n) => {
+      const program = await compiled(n.m, "asan", showOwner, ["-fsanitize=address", ...options]);
+      if (program === undefined) return; // Debian's gcc has it; others may not.
+      Deno.writeTextFileSync(`${n.m.dir}/file`, "");
+      for (const command of [[program], ["sh", "-c", 'sh -c "$0 $1"', program]]) {
+        const { code, stdout, stderr } = await n.direct([...command, `${n.m.dir}/file`]);
+        assertEquals({ code, stdout, stderr }, { code: 0, stdout: "0\n", stderr: "" });
+      }
+    },
+  );
+}
 
 neighbourTest("a 32-bit program says nothing, also when a shell has the settings", async (n) => {
   const program = await compiled(n.m, "small", showOwner, ["-m32"]);
