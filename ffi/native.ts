@@ -18,7 +18,7 @@ const symbols = {
   bt_region_reserve: { parameters: ["i32", "u64", "u64"], result: "i32" },
   /** int bt_region_punch(int fd, uint64_t offset, uint64_t bytes) */
   bt_region_punch: { parameters: ["i32", "u64", "u64"], result: "i32" },
-  /** int bt_region_is_alone(int fd): 1 when no other process has the object open or mapped, else 0 */
+  /** int bt_region_is_alone(int fd): 1 when no other process has the object open or mapped, 0 when one has; or -errno */
   bt_region_is_alone: { parameters: ["i32"], result: "i32" },
   /** int bt_region_stat(int fd, double out[2]): size and memory taken, in bytes */
   bt_region_stat: { parameters: ["i32", "buffer"], result: "i32" },

@@ -76,7 +76,7 @@ export fn bt_region_punch(fd: i32, offset: u64, bytes: u64) i32 {
     return result(linux.fallocate(fd, keep_size_and_punch, @intCast(offset), @intCast(bytes)));
 }
 
-/// Whether no other process has the object open, as each has that maps it: 1 or 0. The kernel gives a write lease (fcntl(2)) only to a
+/// Whether no other process has the object open, as each has that maps it: 1 or 0, or a negative errno where that cannot be told. The kernel gives a write lease (fcntl(2)) only to a
 /// file's single user; it is given back at once.
 export fn bt_region_is_alone(fd: i32) i32 {
     const f_setsig = 10;
@@ -85,7 +85,9 @@ export fn bt_region_is_alone(fd: i32) i32 {
     const f_unlck = 2;
     // Who opens the object in between waits until the lease has gone, and we are sent a signal, which is to do nothing.
     _ = linux.fcntl(fd, f_setsig, @intFromEnum(linux.SIG.URG));
-    if (linux.errno(linux.fcntl(fd, f_setlease, f_wrlck)) != .SUCCESS) return 0;
+    const leased = result(linux.fcntl(fd, f_setlease, f_wrlck));
+    if (leased == -@as(i32, @intFromEnum(linux.E.AGAIN))) return 0;
+    if (leased != 0) return leased;
     _ = linux.fcntl(fd, f_setlease, f_unlck);
     return 1;
 }

@@ -136,6 +136,18 @@ export class ClientGuard {
     this.blocks.releaseRun(first, count);
   }
 
+  /** Whether a client is registered. */
+  get hasClients(): boolean {
+    const high = Math.min(
+      Atomics.load(this.#superblock, SUPER_CLIENT_HIGH),
+      this.#clients.length / CLIENT_AREA_WORDS,
+    );
+    for (let client = 1; client < high; client++) {
+      if (this.#clients[client * CLIENT_AREA_WORDS + CLIENT_STATE] === CLIENT_LIVE) return true;
+    }
+    return false;
+  }
+
   /**
    * Whether a client may be reading blocks right now, perhaps such as were freed since it found them. It is to find memory there,
    * because where /dev/shm has none left, touching a page without any is a signal that ends the program (SIGBUS).

@@ -467,7 +467,7 @@ export class FileSystem {
     const end = performance.now() + budgetMs;
     for (const pool of this.pools()) {
       // Inodes and names are read by programs that have not even registered.
-      if (pool !== this.blockPool && pool.dirtyCount > 0 && !this.region.isAlone()) continue;
+      if (pool !== this.blockPool && pool.dirtyCount > 0 && !this.#isAlone()) continue;
       const chunksMax = Math.max(1, Math.floor(PUNCH_BYTES / (pool.chunkCount * pool.recordBytes)));
       while (pool.dirtyCount > 0) {
         if (performance.now() > end || !this.lock.tryAcquire()) return true;
@@ -480,6 +480,10 @@ export class FileSystem {
       }
     }
     return false;
+  }
+
+  #isAlone(): boolean {
+    return this.region.isAlone() ?? !this.guard.hasClients;
   }
 
   /** Under the core lock. @returns whether no client is reading blocks */

@@ -202,9 +202,11 @@ export class Region implements Disposable {
     );
   }
 
-  /** Whether no other process has the object open or mapped. */
-  isAlone(): boolean {
-    return this.fd < 0 || native().bt_region_is_alone(this.fd) === 1;
+  /** Whether no other process has the object open or mapped; undefined where the system does not tell. */
+  isAlone(): boolean | undefined {
+    if (this.fd < 0) return true;
+    const result = native().bt_region_is_alone(this.fd);
+    return result < 0 ? undefined : result === 1;
   }
 
   /** Removes the object's name; the memory goes with the last mapping. */

@@ -1,7 +1,10 @@
 /** The region costs a program nothing: neither locked memory, nor address space where that is limited, nor core dumps. */
 import { assertEquals, assertLess } from "@std/assert";
-import { mountBtfuse } from "../support/mounts.ts";
-import { canPreload, python } from "./support.ts";
+import { mountPoint } from "../cli/support.ts";
+import { btfuseCommand, mountBtfuse, runOk } from "../support/mounts.ts";
+import { canPreload, PYTHON, python, quietlyPreloaded } from "./support.ts";
+
+const FULL_MEMORY = new URL("full_memory.py", import.meta.url).pathname;
 
 const COMMON = `
 import ctypes, os, resource, sys, threading
@@ -102,5 +105,19 @@ for thread in threads: thread.start()`;
         assertEquals(stdout, "b'text more' b'gone' 9 text more\n", `${limit} ${before}`);
       }
     }
+  },
+});
+
+Deno.test({
+  name: "memory: a full /dev/shm ends no program, whatever numbers it holds",
+  ignore: !canPreload || Deno.uid() !== 0,
+  async fn() {
+    await using m = mountPoint();
+    const variables = JSON.stringify(quietlyPreloaded(m));
+    const { stdout } = await runOk(
+      ["unshare", "-m", PYTHON, FULL_MEMORY, m.dir, m.name, variables, ...btfuseCommand()],
+      { timeoutMs: 120_000 },
+    );
+    assertEquals(stdout, "stale numbers: 0\nreaders that ended: 0\n");
   },
 });
