@@ -9,6 +9,8 @@
 //!     bin/bench_client          timing client of `deno task bench`; glibc
 //!     bin/test_agent            system-call agent of the tests; glibc
 //!     bin/test_limits           program of the tests: threads, very many files, signals, processes; glibc
+//!     bin/test_jumps            program of the tests: calls that signal handlers leave; C, because it calls setjmp
+//!     lib/libtest_by_syscall.so library of the tests: functions of libc by syscall(2); C
 //!     bin/golden_layout         prints records of the layout for the tests
 
 const std = @import("std");
@@ -16,7 +18,7 @@ const std = @import("std");
 const Part = struct {
     name: []const u8,
     source: []const u8,
-    kind: enum { library, library_32bit, libc_library, static_program, libc_program },
+    kind: enum { library, library_32bit, libc_library, static_program, libc_program, c_program, c_library },
 };
 
 const parts = [_]Part{
@@ -29,8 +31,14 @@ const parts = [_]Part{
     .{ .name = "bench_client", .source = "../bench/client.zig", .kind = .libc_program },
     .{ .name = "test_agent", .source = "../tests/agent.zig", .kind = .libc_program },
     .{ .name = "test_limits", .source = "../tests/limits.zig", .kind = .libc_program },
+    .{ .name = "test_jumps", .source = "../tests/interrupted/jumps.c", .kind = .c_program },
+    .{ .name = "test_by_syscall", .source = "../tests/interrupted/by_syscall.c", .kind = .c_library },
     .{ .name = "golden_layout", .source = "../tests/golden_layout.zig", .kind = .static_program },
 };
+
+fn isC(part: Part) bool {
+    return part.kind == .c_program or part.kind == .c_library;
+}
 
 pub fn build(b: *std.Build) void {
     // A named target, not the build machine: the processor's baseline and an old glibc, so
@@ -53,16 +61,19 @@ pub fn build(b: *std.Build) void {
     const layout = b.createModule(.{ .root_source_file = b.path("layout.zig") });
     for (parts) |part| {
         const module = b.createModule(.{
-            .root_source_file = b.path(part.source),
+            .root_source_file = if (isC(part)) null else b.path(part.source),
             .target = if (part.kind == .library_32bit) target_32bit else target,
             .optimize = optimize,
             .strip = optimize != .Debug,
-            .link_libc = part.kind == .libc_program or part.kind == .libc_library,
+            .link_libc = part.kind == .libc_program or part.kind == .libc_library or isC(part),
+            // A thread that is cancelled in a call of ours, or an exception that a handler above it throws, unwinds its frames.
+            .unwind_tables = if (part.kind == .libc_library) .async else null,
         });
+        if (isC(part)) module.addCSourceFile(.{ .file = b.path(part.source), .flags = &.{ "-std=gnu11", "-fno-sanitize=all" } });
         // Sources outside this directory cannot import it by path.
-        module.addImport("layout", layout);
+        if (!isC(part)) module.addImport("layout", layout);
         const artifact = switch (part.kind) {
-            .library, .library_32bit, .libc_library => b.addLibrary(.{
+            .library, .library_32bit, .libc_library, .c_library => b.addLibrary(.{
                 .name = part.name,
                 .root_module = module,
                 .linkage = .dynamic,
@@ -72,7 +83,7 @@ pub fn build(b: *std.Build) void {
                 .root_module = module,
                 .linkage = .static,
             }),
-            .libc_program => b.addExecutable(.{
+            .libc_program, .c_program => b.addExecutable(.{
                 .name = part.name,
                 .root_module = module,
                 .linkage = .dynamic,
@@ -86,8 +97,8 @@ pub fn build(b: *std.Build) void {
         b.getInstallStep().dependOn(&install.step);
         b.step(part.name, part.source).dependOn(&install.step);
         switch (part.kind) {
-            .library, .library_32bit, .libc_library => libraries.dependOn(&install.step),
-            .static_program, .libc_program => {},
+            .library, .library_32bit, .libc_library, .c_library => libraries.dependOn(&install.step),
+            .static_program, .libc_program, .c_program => {},
         }
     }
 }

@@ -412,6 +412,9 @@ pub const Client = extern struct {
 pub const description_free = 0;
 pub const description_claimed = 1;
 pub const description_open = 2;
+pub const description_state_mask: u32 = 15;
+/// Above: a mark of the thread that claims it.
+pub const description_claim_shift = 4;
 
 /// An open file description (open(2)) of a client. `ino` is set before the inode's `open_count` goes up, and cleared after it went down: after
 /// a crash the inodes it may concern are known.
@@ -434,9 +437,14 @@ pub const Description = extern struct {
 
 pub const ring_slot_count = 64;
 pub const ring_free = 0;
+/// By a client: with its number and a mark of the thread above (`ring_claim_shift`), so that who was interrupted can tell whether it has come
+/// so far, and nobody's slot is lost with who died.
 pub const ring_claimed = 1;
 pub const ring_ready = 2;
 pub const ring_done = 3;
+pub const ring_state_mask: u32 = 15;
+pub const ring_claim_shift = 4;
+pub const ring_claim_client_mask: u32 = client_count_max - 1;
 pub const ring_bytes_max = page_bytes - 192;
 pub const ring_results_words = 10;
 pub const ring_arguments_words = 26;

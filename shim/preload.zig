@@ -27,6 +27,8 @@ comptime {
     _ = @import("preload/calls_stat.zig");
     _ = @import("preload/calls_syscall.zig");
     _ = @import("preload/calls_write.zig");
+    _ = @import("preload/cancellation.zig");
+    _ = @import("preload/jumps.zig");
     _ = @import("preload/limits.zig");
     _ = @import("preload/machine_code.zig");
     _ = @import("preload/locked_memory.zig");

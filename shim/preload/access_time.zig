@@ -88,6 +88,8 @@ noinline fn noteDue(o: descriptors.Open) void {
 
 /// The kernel's way: a byte, or the first entries.
 fn readReally(o: descriptors.Open) void {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const real = descriptors.openReal(o);
     if (real < 0) return;
     defer _ = linux.syscall1(.close, system.word(real));

@@ -3,6 +3,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const access_time = @import("access_time.zig");
+const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
@@ -22,6 +23,7 @@ pub const iov_max = 1024;
 
 /// Reading at an offset, or at the description's own, which moves. Null: the kernel's, and the descriptor is real now.
 fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
+    cancellation.point();
     while (descriptors.find(fd)) |o| {
         if (o.flags & descriptors.access_mask == write_only) return next.fail(.BADF);
         if (o.isDirectory()) return next.fail(.ISDIR);

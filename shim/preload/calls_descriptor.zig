@@ -4,6 +4,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const calls_process = @import("calls_process.zig");
+const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
@@ -192,6 +193,7 @@ fn Sync(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int) callconv(.c) c_int {
             if (descriptors.find(fd) == null) return next.call(name, *const fn (c_int) callconv(.c) c_int)(fd);
+            cancellation.point();
             counters.fast(.descriptor);
             return 0;
         }

@@ -15,6 +15,7 @@ const listing = @import("listing.zig");
 const next = @import("next.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
+const thread = @import("thread.zig");
 
 const Path = [*:0]const u8;
 const Entry = listing.Entry;
@@ -110,8 +111,15 @@ fn closedir(dir: *anyopaque) callconv(.c) c_int {
     return calls_open.close(fd);
 }
 
+/// A function of this thread that was left (readdir(3) is not for signal handlers, but they may leave it), or that was interrupted, keeps
+/// only other threads out.
 fn lock(stream: *Stream) void {
-    while (@cmpxchgWeak(u32, &stream.lock, 0, 1, .acquire, .monotonic) != null) _ = linux.syscall0(.sched_yield);
+    const own = thread.word();
+    while (true) {
+        const before = @cmpxchgWeak(u32, &stream.lock, 0, own, .acquire, .monotonic) orelse return;
+        if (before == own) return;
+        _ = linux.syscall0(.sched_yield);
+    }
 }
 
 fn unlock(stream: *Stream) void {

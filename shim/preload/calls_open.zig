@@ -4,12 +4,14 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const attributes_change = @import("attributes_change.zig");
+const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const create = @import("create.zig");
 const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const fcntl_commands = @import("fcntl_commands.zig");
+const holds = @import("holds.zig");
 const kept = @import("kept.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
@@ -119,7 +121,7 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
     if (writes and only_appends and (!o.APPEND or o.TRUNC)) return .{ .errno = .PERM };
     if (o.NOATIME and !mayLeaveAtime(v, inode.uid)) return .{ .errno = .PERM };
     if (writes) if (whyNotWrite(v, place, o)) |reason| return .{ .kernel = reason };
-    const claim = switch (descriptors.claim(v, whatOf(place, o), false)) {
+    const claim = switch (descriptors.claim(v, whatOf(place, o), null)) {
         .claim => |claim| claim,
         .no_room => return .{ .kernel = .no_room },
         .gate_closed => return .{ .kernel = .materialized },
@@ -134,7 +136,7 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         descriptors.abandon(claim);
         return .{ .kernel = .watched };
     }
-    const reserved = descriptors.reserve(o);
+    const reserved = descriptors.reserve(o, &claim.step.c);
     const fd = reserved.fd;
     if (fd >= 0) {
         if (!o.TRUNC or truncate(v, place)) return .{ .fd = descriptors.bind(claim, reserved) };
@@ -184,10 +186,13 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
 fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     if (descriptors.areStopped()) return .{ .kernel = .materialized };
     // First, so that nothing is made for a process that can open no more.
-    const reserved = descriptors.reserve(o);
+    const step = create.watch();
+    defer holds.pop(step);
+    const reserved = descriptors.reserve(o, &step.a);
     const fd = reserved.fd;
     if (fd < 0) return if (fd == descriptors.must_be_real) .{ .kernel = .materialized } else .{ .errno = @enumFromInt(-fd) };
-    const made = switch (create.file(dirfd, path, mode)) {
+    const counted = create.madeIn(step);
+    const made = switch (create.file(dirfd, path, mode, counted)) {
         .file => |made| made,
         .exists => {
             reserved.giveBack();
@@ -206,18 +211,20 @@ fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
     const place: walk.Place = .{ .ino = made.ino, .generation = made.generation, .parent = made.parent, .dentry = made.dentry, .namespace_seq = 0 };
     var what = whatOf(place, o);
     what.flags |= descriptors.created;
-    const has_count = switch (descriptors.claim(v, what, true)) {
+    switch (descriptors.claim(v, what, &counted.inode.ino)) {
         .claim => |claim| return .{ .fd = descriptors.bind(claim, reserved) },
-        .no_room => true,
-        // Which has given the count back.
-        .gate_closed => false,
-    };
-    defer if (has_count) create.uncount(made);
+        // A closed gate has given the count back.
+        .no_room, .gate_closed => {},
+    }
+    defer create.uncount(counted);
+    step.a = 0;
     return openReal(v, fd, whatOf(place, o), o.CLOEXEC);
 }
 
 /// The kernel's own descriptor of what was just made, whose mode may be one with which nobody could open it; in place of a reserved one.
 fn openReal(v: *const region.View, reserved: c_int, what: reopen.What, close_on_exec: bool) Opened {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     _ = linux.syscall1(.close, system.word(reserved));
     const fd = reopen.open(v, what);
     if (fd < 0) return .{ .errno = @enumFromInt(-fd) };
@@ -233,6 +240,7 @@ fn mayLeaveAtime(v: *const region.View, uid: u32) bool {
 
 /// Null: the kernel's.
 fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) ?c_int {
+    cancellation.point();
     const reason = switch (openAt(dirfd, path, flags, mode)) {
         .fd => |fd| {
             counters.fast(.open);
@@ -307,6 +315,12 @@ pub fn close(fd: c_int) callconv(.c) c_int {
     const result = next.call("close", *const fn (c_int) callconv(.c) c_int)(fd);
     kept.closed(fd);
     return result;
+}
+
+/// close(2) as programs call it: a cancellation point, which what closes descriptors on the way is not.
+fn closeAsked(fd: c_int) callconv(.c) c_int {
+    cancellation.point();
+    return close(fd);
 }
 
 const close_range_cloexec = 4;
@@ -455,7 +469,7 @@ comptime {
     for (.{ "__open_2", "__open64_2" }) |name| @export(&Open(name).callChecked, .{ .name = name });
     for (.{ "__openat_2", "__openat64_2" }) |name| @export(&Open(name).callAtChecked, .{ .name = name });
     for (.{ .{ "creat", "open" }, .{ "creat64", "open64" } }) |names| @export(&Creat(names[1]).call, .{ .name = names[0] });
-    for (.{ "close", "__close" }) |name| @export(&close, .{ .name = name });
+    for (.{ "close", "__close" }) |name| @export(&closeAsked, .{ .name = name });
     @export(&close_range, .{ .name = "close_range" });
     @export(&closefrom, .{ .name = "closefrom" });
     @export(&dup, .{ .name = "dup" });

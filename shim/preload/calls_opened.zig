@@ -6,6 +6,7 @@ const layout = @import("layout");
 const calls_attributes = @import("calls_attributes.zig");
 const calls_names = @import("calls_names.zig");
 const changes = @import("attributes_change.zig");
+const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
@@ -102,6 +103,7 @@ fn allocated(fd: c_int, mode: c_int, offset: i64, length: i64) ?c_int {
 fn Fallocate(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int, mode: c_int, offset: i64, length: i64) callconv(.c) c_int {
+            cancellation.point();
             return allocated(fd, mode, offset, length) orelse
                 next.call(name, *const fn (c_int, c_int, i64, i64) callconv(.c) c_int)(fd, mode, offset, length);
         }
@@ -126,6 +128,7 @@ fn PosixFallocate(comptime name: [:0]const u8) type {
 
 /// Copies at most `copy_bytes_max`; a program that wants more asks again, see copy_file_range(2).
 fn copy_file_range(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: usize, flags: c_uint) callconv(.c) isize {
+    cancellation.point();
     if (copied(in, in_offset, out, out_offset, length, flags)) |result| return result;
     for ([_]c_int{ in, out }) |fd| descriptors.materialize(fd);
     for ([_]c_int{ in, out }) |fd| if (descriptors.lost(fd)) |e| return next.fail(e);
@@ -146,8 +149,8 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     };
     var why: Outcome = undefined;
     const who = permissions.actor(&why) orelse return null;
-    const holds = descriptors.lockBoth(source, target) orelse return null;
-    defer for (holds) |hold| hold.release();
+    const locks = descriptors.lockBoth(source, target) orelse return null;
+    defer locks.release();
     const from: u64 = if (in_offset) |given| @intCast(given.*) else source.description.offset;
     const to: u64 = if (out_offset) |given| @intCast(given.*) else target.description.offset;
     if (to > layout.file_bytes_max) return null;

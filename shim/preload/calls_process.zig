@@ -46,6 +46,7 @@ fn daemon(keep_directory: c_int, keep_standard: c_int) callconv(.c) c_int {
 
 pub fn startChild() void {
     private.reset();
+    descriptors.forgetGate();
     counters.reset();
 }
 

@@ -3,6 +3,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const calls_data = @import("calls_data.zig");
+const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
 const next = @import("next.zig");
@@ -14,6 +15,7 @@ const append_flag: u32 = @bitCast(linux.O{ .APPEND = true });
 /// Writing at an offset, or at the description's own, which moves; with O_APPEND at the end. Null: the kernel's, and the
 /// descriptor is real now.
 fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
+    cancellation.point();
     while (descriptors.find(fd)) |o| {
         const flags = o.flags;
         if (flags & descriptors.access_mask == 0) return next.fail(.BADF);

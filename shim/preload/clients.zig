@@ -4,6 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
+const description_pool = @import("description_pool.zig");
 const kept = @import("kept.zig");
 const liveness = @import("liveness.zig");
 const private = @import("private.zig");
@@ -11,7 +12,6 @@ const region = @import("region.zig");
 const system = @import("system.zig");
 
 const View = region.View;
-const Description = layout.Description;
 const memory = private.memory;
 
 const unregistered = 0;
@@ -44,6 +44,9 @@ noinline fn register(v: *const View) u32 {
         memory.patience -= 1;
         return 0;
     }
+    if (@atomicLoad(u32, &memory.registration, .acquire) == hopeless) return 0;
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     // Another thread is at it, or we interrupted ourselves: the kernel serves this one.
     if (@cmpxchgStrong(u32, &memory.registration, unregistered, registering, .acquire, .monotonic) != null) return 0;
     if (!private.wipeInCopies()) {
@@ -72,7 +75,7 @@ fn atExit(_: ?*anyopaque) callconv(.c) void {
 
 /// Whether no descriptor is of ours, nor is about to be in another thread.
 pub fn isEmpty() bool {
-    if (hasClaims()) return false;
+    if (description_pool.hasClaims()) return false;
     for (memory.table[0..@atomicLoad(u32, &memory.table_end, .monotonic)]) |*entry| {
         if (@atomicLoad(u32, entry, .monotonic) != 0) return false;
     }
@@ -100,6 +103,8 @@ fn claim(v: *const View) u32 {
     memory.held = @min(record.description_held, layout.client_description_max);
     memory.unused = 0;
     memory.free_head = 0;
+    memory.favourite = 0;
+    memory.listed = @splat(0);
     if (memory.held == 0 and !reserveDescriptions(v, object, claimed, first_pages)) {
         free(record);
         return 0;
@@ -130,7 +135,9 @@ fn reserveDescriptions(v: *const View, object: c_int, client: u32, pages: u32) b
     return true;
 }
 
-noinline fn reserveMore(v: *const View, client: u32) bool {
+pub noinline fn reserveMore(v: *const View, client: u32) bool {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const object = region.openObject();
     if (object < 0) return false;
     defer _ = linux.syscall1(.close, system.word(object));
@@ -156,57 +163,4 @@ pub fn hasDied(record: *const layout.Client) bool {
     if (@atomicLoad(u32, &record.state, .acquire) == layout.client_free) return true;
     const pid = @atomicLoad(u32, &record.pid, .acquire);
     return pid != 0 and liveness.hasEnded(pid, @atomicLoad(u64, &record.registered_at, .acquire));
-}
-
-/// Whether a description is being opened right now.
-pub fn hasClaims() bool {
-    const v = region.view() orelse return false;
-    const client = memory.client;
-    if (client == 0) return false;
-    for (0..@atomicLoad(u32, &memory.unused, .acquire)) |index| {
-        const description = v.description(client, @intCast(index));
-        if (@atomicLoad(u32, &description.state, .acquire) == layout.description_claimed) return true;
-    }
-    return false;
-}
-
-const low_half: u64 = 0xffff_ffff;
-
-/// The number of a description that is now ours to fill in; null when there is none left.
-pub fn claimDescription(v: *const View, client: u32) ?u32 {
-    var head = @atomicLoad(u64, &memory.free_head, .acquire);
-    while (head & low_half != 0) {
-        const index: u32 = @intCast((head & low_half) - 1);
-        const following = (head & ~low_half) +% (1 << 32) | @atomicLoad(u32, &memory.free_next[index], .monotonic);
-        head = @cmpxchgWeak(u64, &memory.free_head, head, following, .acquire, .acquire) orelse {
-            @atomicStore(u32, &v.description(client, index).state, layout.description_claimed, .monotonic);
-            return index;
-        };
-    }
-    while (true) {
-        const index = @atomicLoad(u32, &memory.unused, .monotonic);
-        if (index == layout.client_description_max) return null;
-        if (index == @atomicLoad(u32, &memory.held, .acquire)) {
-            // Two threads that do it at once reserve the same memory, which does no harm.
-            if (!reserveMore(v, client)) return null;
-            continue;
-        }
-        if (@cmpxchgWeak(u32, &memory.unused, index, index + 1, .acquire, .monotonic) != null) continue;
-        const description = v.description(client, index);
-        // An earlier client may have died with it.
-        @atomicStore(u32, &description.lock, 0, .monotonic);
-        @atomicStore(u32, &description.state, layout.description_claimed, .monotonic);
-        return index;
-    }
-}
-
-pub fn freeDescription(description: *Description, index: u32) void {
-    @atomicStore(u32, &description.ino, 0, .release);
-    @atomicStore(u32, &description.state, layout.description_free, .release);
-    var head = @atomicLoad(u64, &memory.free_head, .monotonic);
-    while (true) {
-        @atomicStore(u32, &memory.free_next[index], @intCast(head & low_half), .monotonic);
-        const following = (head & ~low_half) +% (1 << 32) | (index + 1);
-        head = @cmpxchgWeak(u64, &memory.free_head, head, following, .release, .monotonic) orelse return;
-    }
 }

@@ -1,7 +1,9 @@
 //! Making a regular file: open(2) with O_CREAT of a name that is not there, and mknod(2).
 
+const std = @import("std");
 const layout = @import("layout");
 const descriptors = @import("descriptors.zig");
+const holds = @import("holds.zig");
 const names = @import("names.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -21,7 +23,8 @@ pub const Created = union(enum) {
 
 const permission_bits = 0o7777;
 
-pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
+/// `made` gets the file, too: it is that of a step (`watch`), because the count may have to be given back.
+pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32, made: *volatile layout.RingMade) Created {
     for (0..permissions.rounds_max) |_| {
         var last: walk.Last = .{};
         const place = switch (walk.beforeLast(dirfd, path, &last, .lasting)) {
@@ -32,8 +35,7 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
         var why: Outcome = undefined;
         const who = permissions.actor(&why) orelse return .{ .outcome = why };
         if (last.kind != .name or last.ino != 0) return .exists;
-        var made: layout.RingMade = undefined;
-        const outcome = names.makeIn(who, place, &last, walk.s_ifreg | (mode & permission_bits), &made) orelse continue;
+        const outcome = names.makeIn(who, place, &last, walk.s_ifreg | (mode & permission_bits), @volatileCast(made)) orelse continue;
         if (outcome != .ring) return .{ .outcome = outcome };
         return switch (outcome.ring) {
             .SUCCESS => .{ .file = .{
@@ -49,9 +51,30 @@ pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32) Created {
     return .{ .outcome = .{ .kernel = .busy } };
 }
 
-/// Nobody opens it after all.
-pub fn uncount(made: File) void {
-    if (region.view()) |v| descriptors.uncount(v, made.ino, made.generation);
+/// From now on until the step ends, a file that was made (`madeIn`), and a descriptor that was reserved for it (in `a`), are given back when
+/// the function is left.
+pub fn watch() *volatile holds.Hold {
+    return holds.push(&uncountLeft, 0);
+}
+
+/// It lies in the step itself, because the stack may have gone when the thread has ended.
+pub fn madeIn(step: *volatile holds.Hold) *volatile layout.RingMade {
+    comptime std.debug.assert(@offsetOf(holds.Hold, "c") == @offsetOf(holds.Hold, "b") + 8 and @sizeOf(layout.RingMade) == 16);
+    return @ptrCast(&step.b);
+}
+
+fn uncountLeft(step: *volatile holds.Hold) callconv(.c) void {
+    const inode = madeIn(step).inode;
+    if (inode.ino != 0) if (region.view()) |v| descriptors.recount(v, inode.ino, inode.generation);
+    descriptors.unreserveLeft(&step.a);
+}
+
+/// Nobody opens it after all, or it is counted as something else's.
+pub fn uncount(made: *volatile layout.RingMade) void {
+    const inode = made.inode;
+    if (inode.ino == 0) return;
+    made.inode.ino = 0;
+    if (region.view()) |v| descriptors.uncount(v, inode.ino, inode.generation);
 }
 
 /// Whether nothing can be made, or found, under this path, because it is a name in a removed directory that this process has open:

@@ -7,6 +7,7 @@
 const std = @import("std");
 const process_status = @import("process_status.zig");
 const region = @import("region.zig");
+const system = @import("system.zig");
 
 const groups_max = process_status.groups_max;
 
@@ -78,6 +79,8 @@ fn forget() void {
 
 noinline fn read(v: *const region.View) ?*const Credentials {
     if (@atomicLoad(State, &state, .monotonic) == .foreign) return null;
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const before = changes();
     var status: process_status.Status = undefined;
     if (!process_status.ofThread(&status)) return null;

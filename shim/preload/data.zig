@@ -9,6 +9,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
+const holds = @import("holds.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
@@ -54,17 +55,26 @@ fn readPiece(v: *const View, inode: *volatile layout.Inode, offset: u64, out: [*
 const Reading = struct {
     slot: *u32,
     before: u32,
+    step: *volatile holds.Hold,
 
     inline fn begin(v: *const View) Reading {
         const slot = clients.threadSlot(&v.client(clients.number()).reading);
         // An outer function of this thread may be reading, too.
         const before = @atomicLoad(u32, slot, .monotonic);
+        const step = holds.pushWith(&endLeft, @intFromPtr(slot), before, 0);
         @atomicStore(u32, slot, 1, .release);
-        return .{ .slot = slot, .before = before };
+        return .{ .slot = slot, .before = before, .step = step };
     }
 
     inline fn end(reading: Reading) void {
         @atomicStore(u32, reading.slot, reading.before, .release);
+        holds.pop(reading.step);
+    }
+
+    /// The function that reads has been left.
+    fn endLeft(step: *volatile holds.Hold) callconv(.c) void {
+        const slot: *u32 = @ptrFromInt(step.a);
+        @atomicStore(u32, slot, @truncate(step.b), .release);
     }
 };
 

@@ -18,8 +18,10 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const anchor = @import("anchor.zig");
 const clients = @import("clients.zig");
+const description_pool = @import("description_pool.zig");
 const early = @import("early.zig");
 const full_table = @import("full_table.zig");
+const holds = @import("holds.zig");
 const kept = @import("kept.zig");
 const machine_code = @import("machine_code.zig");
 const placeholder = @import("placeholder.zig");
@@ -132,27 +134,40 @@ pub const threadWord = system.threadWord;
 pub const Hold = struct {
     /// Null: an outer function of this thread has it.
     word: ?*u32,
+    step: *volatile holds.Hold,
 
     pub inline fn release(hold: Hold) void {
-        if (hold.word) |word| @atomicStore(u32, word, 0, .release);
+        const word = hold.word orelse return;
+        @atomicStore(u32, word, 0, .release);
+        holds.pop(hold.step);
     }
 };
 
 inline fn lockDescription(description: *Description) Hold {
     const word = &description.lock;
+    const step = holds.push(&stepLeft, @intFromPtr(word));
     const own = threadWord();
-    const before = @cmpxchgStrong(u32, word, 0, own, .acquire, .monotonic) orelse return .{ .word = word };
-    return if (before == own) .{ .word = null } else lockLater(word, own);
+    const before = @cmpxchgStrong(u32, word, 0, own, .acquire, .monotonic) orelse {
+        step.is_taken = true;
+        return .{ .word = word, .step = step };
+    };
+    if (before != own) return lockLater(word, own, step);
+    holds.pop(step);
+    return .{ .word = null, .step = step };
 }
 
 const yields_before_sleep = 200;
-/// Ten seconds: who holds a lock for longer has left its function by siglongjmp(3), or has ended.
+/// Ten seconds: who holds a lock for longer has left its function in a way that nobody saw (setcontext(3), or a thread that ended by exit(2)).
 const sleeps_max = 200_000;
 const sleep_nanoseconds = 50_000;
 
-noinline fn lockLater(word: *u32, own: u32) Hold {
+noinline fn lockLater(word: *u32, own: u32, step: *volatile holds.Hold) Hold {
     for (0..yields_before_sleep + sleeps_max) |i| {
-        if (@cmpxchgWeak(u32, word, 0, own, .acquire, .monotonic) == null) return .{ .word = word };
+        const before = @cmpxchgStrong(u32, word, 0, own, .acquire, .monotonic);
+        if (before == null or before == own) {
+            step.is_taken = true;
+            return .{ .word = word, .step = step };
+        }
         if (i < yields_before_sleep) {
             _ = linux.syscall0(.sched_yield);
         } else {
@@ -160,23 +175,28 @@ noinline fn lockLater(word: *u32, own: u32) Hold {
         }
     }
     @atomicStore(u32, word, own, .monotonic);
-    return .{ .word = word };
+    step.is_taken = true;
+    return .{ .word = word, .step = step };
 }
 
 // Opening.
 
 /// A description counted in its inode, without a descriptor yet.
-pub const Claim = struct { v: *const View, index: u32, description: *Description };
+pub const Claim = struct { v: *const View, index: u32, description: *Description, step: *volatile holds.Hold };
 
 pub const Claimed = union(enum) { claim: Claim, no_room, gate_closed };
 
 /// A new description, counted in the inode, which keeps that alive: whether it was there all the time, the caller looks
-/// afterwards. One that the daemon has made for us is counted already.
-pub fn claim(v: *const View, what: reopen.What, is_counted: bool) Claimed {
+/// afterwards. One that the daemon has made for us is counted already, as the caller has noted in `noted`, which ends with that.
+pub fn claim(v: *const View, what: reopen.What, noted: ?*volatile u32) Claimed {
     if (machine_code.isOutdated()) machine_code.look(v);
     const client = clients.get(v);
     if (client == 0) return .no_room;
-    const index = clients.claimDescription(v, client) orelse return .no_room;
+    const step = holds.push(&abandonLeft, 0);
+    const index = description_pool.claim(v, client, step) orelse {
+        holds.pop(step);
+        return .no_room;
+    };
     const description = v.description(client, index);
     description.generation = what.generation;
     description.flags = what.flags;
@@ -185,8 +205,10 @@ pub fn claim(v: *const View, what: reopen.What, is_counted: bool) Claimed {
     description.dentry = what.dentry;
     description.references = 1;
     @atomicStore(u32, &description.ino, what.ino, .release);
-    if (!is_counted) _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
-    const c: Claim = .{ .v = v, .index = index, .description = description };
+    if (noted) |word| {
+        word.* = 0;
+    } else _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
+    const c: Claim = .{ .v = v, .index = index, .description = description, .step = step };
     // Who closes the gate looks for claims afterwards: one of both sees the other.
     if (@atomicLoad(u32, &memory.closed_gates, .seq_cst) == 0 and !@atomicLoad(bool, &stopped, .monotonic)) return .{ .claim = c };
     abandon(c);
@@ -196,7 +218,31 @@ pub fn claim(v: *const View, what: reopen.What, is_counted: bool) Claimed {
 /// Undoes `claim`.
 pub fn abandon(c: Claim) void {
     uncount(c.v, c.description.ino, c.description.generation);
-    clients.freeDescription(c.description, c.index);
+    description_pool.free(c.description, c.index);
+    holds.pop(c.step);
+}
+
+/// An open was left between `claim` and `bind`.
+fn abandonLeft(step: *volatile holds.Hold) callconv(.c) void {
+    defer unreserveLeft(&step.c);
+    const v = region.view() orelse return;
+    if (step.a == 0) return;
+    const index: u32 = @intCast(step.a - 1);
+    const description = v.description(memory.client, index);
+    // The descriptor was there already: the program has left it open.
+    if (!description_pool.isClaimedFor(step, description)) return;
+    endLeft(v, description, index);
+}
+
+/// What was reserved, as `number` says, when its function has been left. It is the program's when it is bound: as the kernel
+/// would have left it, open.
+pub fn unreserveLeft(number: *volatile usize) void {
+    if (number.* == 0) return;
+    const fd: u32 = @intCast(number.* - 1);
+    number.* = 0;
+    if (@atomicLoad(u32, &memory.table[fd], .acquire) != 0 and !kept.isStray(fd)) return;
+    @atomicStore(u32, &memory.table[fd], 0, .release);
+    _ = linux.syscall1(.close, fd);
 }
 
 /// A descriptor that is not bound to anything yet; `fd` may also be a negative errno, or `must_be_real`.
@@ -204,17 +250,19 @@ pub const Reserved = struct {
     fd: c_int,
     close_on_exec: bool,
     is_anchor: bool,
+    /// Where a step notes the number, + 1, as long as it is reserved.
+    number: *volatile usize,
 
     /// It is not used after all.
     pub fn giveBack(reserved: Reserved) void {
-        done(reserved.fd, reserved.close_on_exec, reserved.is_anchor);
+        done(reserved.fd, reserved.close_on_exec, reserved.is_anchor, reserved.number, 0);
     }
 };
 
 /// Reserves the lowest free descriptor for a file that is opened like this.
-pub fn reserve(o: linux.O) Reserved {
+pub fn reserve(o: linux.O, number: *volatile usize) Reserved {
     const writes = o.ACCMODE != .RDONLY;
-    var reserved: Reserved = .{ .fd = undefined, .close_on_exec = o.CLOEXEC, .is_anchor = writes };
+    var reserved: Reserved = .{ .fd = undefined, .close_on_exec = o.CLOEXEC, .is_anchor = writes, .number = number };
     if (writes) anchor.note();
     if (kept.take(o.CLOEXEC, writes)) |found| {
         reserved.fd = found.fd;
@@ -228,7 +276,7 @@ pub fn reserve(o: linux.O) Reserved {
     } else if (writes and reserved.fd < 0 and reserved.fd != no_number) {
         // The mount is not where it was: the kernel knows where.
         reserved.fd = must_be_real;
-    }
+    } else if (reserved.fd >= 0) number.* = @intCast(reserved.fd + 1);
     return reserved;
 }
 
@@ -239,6 +287,8 @@ pub fn bind(c: Claim, reserved: Reserved) c_int {
     setEntry(reserved.fd, c.index + 1);
     kept.opened(reserved.fd);
     @atomicStore(u32, &c.description.state, layout.description_open, .release);
+    reserved.number.* = 0;
+    holds.pop(c.step);
     return reserved.fd;
 }
 
@@ -261,7 +311,22 @@ fn clearEntry(o: Open) void {
     o.description.references -= 1;
     if (o.description.references > 0) return;
     uncount(o.v, o.description.ino, o.description.generation);
-    clients.freeDescription(o.description, o.entry - 1);
+    description_pool.free(o.description, o.entry - 1);
+}
+
+/// A description that nothing refers to, where nobody knows whether it is counted.
+fn endLeft(v: *const View, description: *Description, index: u32) void {
+    const ino = description.ino;
+    const generation = description.generation;
+    description_pool.free(description, index);
+    recount(v, ino, generation);
+}
+
+/// After a function was left of which nobody knows whether it had counted.
+pub fn recount(v: *const View, ino: u32, generation: u32) void {
+    const inode = region.inode(v, ino) orelse return;
+    const is_open = !description_pool.recount(v, ino);
+    if (!is_open and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) releaseInode(v, ino, generation);
 }
 
 /// One open file description fewer. The last one of an inode without names ends the inode.
@@ -273,29 +338,109 @@ pub fn uncount(v: *const View, ino: u32, generation: u32) void {
         count = @cmpxchgWeak(u32, &inode.open_count, count, count - 1, .seq_cst, .monotonic) orelse break;
     }
     // The daemon takes the last name away and then looks at the count: one of both sees the other.
-    if (count == 1 and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) ring.release(v, ino, generation);
+    if (count == 1 and @atomicLoad(u32, &inode.nlink, .seq_cst) == 0) releaseInode(v, ino, generation);
+}
+
+noinline fn releaseInode(v: *const View, ino: u32, generation: u32) void {
+    const step = holds.push(&releaseLeft, ino);
+    step.b = generation;
+    ring.release(v, ino, generation);
+    holds.pop(step);
+}
+
+/// The daemon looks whether there is anything to do: telling it twice does no harm.
+fn releaseLeft(step: *volatile holds.Hold) callconv(.c) void {
+    ring.release(region.view() orelse return, @intCast(step.a), @truncate(step.b));
 }
 
 /// Closes the descriptor. False: it was not ours any more.
 pub fn close(o: Open) bool {
     const hold = o.lock() orelse return false;
+    // A signal handler in a function of this thread that has the lock has no step yet.
+    const step = if (hold.word != null) hold.step else holds.push(&stepLeft, @intFromPtr(&o.description.lock));
     const flags = o.description.flags;
-    clearEntry(o);
-    hold.release();
+    step.c = @as(usize, @intCast(o.fd)) << 32 | (o.description.references - 1);
+    advance(step, clearing);
+    clearNumber(o, step);
+    if (hold.word) |word| @atomicStore(u32, word, 0, .release);
     if (flags & keepable != 0) {
-        done(o.fd, flags & close_on_exec_flag != 0, flags & anchored != 0);
+        done(o.fd, flags & close_on_exec_flag != 0, flags & anchored != 0, &step.b, closed);
     } else {
+        advance(step, closed);
         _ = linux.syscall1(.close, system.word(o.fd));
         kept.closed(o.fd);
     }
+    holds.pop(step);
     return true;
 }
 
-/// A descriptor that nothing uses any more is kept for the next open, or closed.
-inline fn done(fd: c_int, close_on_exec: bool, is_anchor: bool) void {
-    if (!is_anchor or anchor.isWorthKeeping()) return kept.keep(fd, close_on_exec, is_anchor);
+/// A descriptor that nothing uses any more is kept for the next open, or closed, which `mark` says by `value`: before it happens, because
+/// nobody may close it twice.
+inline fn done(fd: c_int, close_on_exec: bool, is_anchor: bool, mark: *volatile usize, value: usize) void {
+    if (kept.mayKeep(fd) and (!is_anchor or anchor.isWorthKeeping())) {
+        kept.keep(fd, close_on_exec, is_anchor);
+        mark.* = value;
+        return;
+    }
+    mark.* = value;
     _ = linux.syscall1(.close, system.word(fd));
     kept.closed(fd);
+}
+
+// How far `close` has come, in its step. The first stage may be gone through twice. In the step's `c`: the descriptor, and the references
+// that remain.
+const clearing = 1;
+const ending = 2;
+const freed = 3;
+const closed = 4;
+
+inline fn clearNumber(o: Open, step: *volatile holds.Hold) void {
+    @atomicStore(u32, &memory.table[@intCast(o.fd)], 0, .release);
+    const references: u32 = @truncate(step.c);
+    o.description.references = references;
+    if (references == 0) endDescription(o.v, o.description, o.entry - 1, step) else advance(step, freed);
+}
+
+inline fn endDescription(v: *const View, description: *Description, index: u32, step: *volatile holds.Hold) void {
+    description_pool.takeBack(description);
+    advance(step, ending);
+    uncount(v, description.ino, description.generation);
+    description_pool.free(description, index);
+    advance(step, freed);
+}
+
+inline fn advance(step: *volatile holds.Hold, stage: usize) void {
+    step.b = stage;
+}
+
+/// The function that has a description's lock, or was about to take it, has been left: perhaps `close`, which is finished.
+fn stepLeft(step: *volatile holds.Hold) callconv(.c) void {
+    const word: *u32 = @ptrFromInt(step.a);
+    if (step.b != 0) finishClose(step, @alignCast(@fieldParentPtr("lock", word)));
+    if (!holds.isNested(step)) _ = @cmpxchgStrong(u32, word, threadWord(), 0, .release, .monotonic);
+    if (step.b != 0) closeUnowned(step, @intCast(step.c >> 32));
+}
+
+fn finishClose(step: *volatile holds.Hold, description: *Description) void {
+    const v = region.view() orelse return;
+    const index: u32 = @intCast((@intFromPtr(description) - @intFromPtr(v.description(memory.client, 0))) / @sizeOf(Description));
+    if (step.b == clearing) {
+        @atomicStore(u32, &memory.table[step.c >> 32], 0, .release);
+        description.references = @truncate(step.c);
+        if (description.references == 0) endDescription(v, description, index, step);
+    } else if (step.b == ending) {
+        if (description_pool.isClaimedFor(step, description)) endLeft(v, description, index);
+        advance(step, freed);
+    }
+}
+
+/// A descriptor that stands for nothing is closed, unless that has been done.
+fn closeUnowned(step: *volatile holds.Hold, fd: u32) void {
+    const entry = @atomicLoad(u32, &memory.table[fd], .acquire);
+    if (step.b == closed or (entry != 0 and !kept.isStray(fd))) return;
+    advance(step, closed);
+    @atomicStore(u32, &memory.table[fd], 0, .release);
+    _ = linux.syscall1(.close, fd);
 }
 
 // In Description.flags, for us alone: the description has one descriptor, whose FD_CLOEXEC is as it was opened.
@@ -318,6 +463,8 @@ pub fn notKeepable(o: Open) void {
 /// F_DUPFD or F_DUPFD_CLOEXEC: a descriptor at or above `lowest` that shares the description, or a negative errno. Null: it is
 /// to be a real one, and so is `o` now.
 pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const hold = o.lock() orelse return null;
     kept.drop();
     var result = linux.fcntl(o.fd, command, lowest);
@@ -346,6 +493,8 @@ pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
 
 /// dup3(2), where one of both is a descriptor of ours: 0 or a negative errno. Null: neither is one any more.
 pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     if (placeholder.is(to)) placeholder.yield();
     while (true) {
         const source = find(from);
@@ -356,8 +505,8 @@ pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
         };
         const target = find(to);
         if (source == null and target == null) return null;
-        const holds = lockBoth(source, target) orelse continue;
-        defer for (holds) |hold| hold.release();
+        const locks = lockBoth(source, target) orelse continue;
+        defer locks.release();
         const result = linux.dup3(from, to, flags);
         if (linux.errno(result) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.errno(result)));
         if (source) |o| {
@@ -370,17 +519,28 @@ pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
     }
 }
 
-pub fn lockBoth(a: ?Open, b: ?Open) ?[2]Hold {
-    const none: Hold = .{ .word = null };
-    var holds: [2]Hold = .{ none, none };
+/// Two locks, in the order in which they were taken.
+pub const Both = struct {
+    first: Hold,
+    second: Hold,
+
+    pub fn release(both: Both) void {
+        both.second.release();
+        both.first.release();
+    }
+};
+
+pub fn lockBoth(a: ?Open, b: ?Open) ?Both {
+    const none: Hold = .{ .word = null, .step = undefined };
+    var both: Both = .{ .first = none, .second = none };
     const in_order = (if (a) |o| o.entry else 0) <= (if (b) |o| o.entry else 0);
     const first, const second = if (in_order) .{ a, b } else .{ b, a };
-    if (first) |o| holds[0] = o.lock() orelse return null;
-    if (second) |o| holds[1] = o.lock() orelse {
-        holds[0].release();
+    if (first) |o| both.first = o.lock() orelse return null;
+    if (second) |o| both.second = o.lock() orelse {
+        both.first.release();
         return null;
     };
-    return holds;
+    return both;
 }
 
 // Materializing.
@@ -393,6 +553,8 @@ pub inline fn materialize(fd: c_int) void {
 }
 
 pub noinline fn materializeOpen(o: Open) void {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const hold = o.lock() orelse return;
     defer hold.release();
     const real = switch (openReal(o)) {
@@ -503,10 +665,11 @@ pub fn areStopped() bool {
 
 /// The process is about to be copied: nothing of ours is open, nor will be until `openGate`.
 pub fn closeGate() void {
+    _ = holds.push(&openLeft, 0);
     _ = @atomicRmw(u32, &memory.closed_gates, .Add, 1, .seq_cst);
     // An open takes microseconds. One that this thread interrupted to run a signal handler goes on only afterwards.
     for (0..yields_before_sleep) |_| {
-        if (!clients.hasClaims()) break;
+        if (!description_pool.hasClaims()) break;
         _ = linux.syscall0(.sched_yield);
     }
     materializeAll(.all);
@@ -514,6 +677,18 @@ pub fn closeGate() void {
 
 pub fn openGate() void {
     _ = @atomicRmw(u32, &memory.closed_gates, .Sub, 1, .seq_cst);
+    forgetGate();
+}
+
+/// In the copy, whose gates are all open.
+pub fn forgetGate() void {
+    if (holds.find(&openLeft, 0)) |step| holds.pop(step);
+}
+
+/// The function that copies the process has been left.
+fn openLeft(_: *volatile holds.Hold) callconv(.c) void {
+    const before = @atomicLoad(u32, &memory.closed_gates, .seq_cst);
+    if (before > 0) _ = @atomicRmw(u32, &memory.closed_gates, .Sub, 1, .seq_cst);
 }
 
 /// From now on everything is real: the kernel will be given descriptors where the library does not see it.

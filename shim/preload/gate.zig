@@ -41,6 +41,15 @@ pub inline fn isClosed() bool {
     return @atomicLoad(State, &state, .monotonic) == .closed;
 }
 
+/// As `mayAct`, where that is known without asking.
+pub inline fn isKnownToAct() bool {
+    return switch (@atomicLoad(State, &state, .monotonic)) {
+        .open => true,
+        .unasked, .asking => false,
+        .closed => !@atomicLoad(bool, &silent, .monotonic),
+    };
+}
+
 /// Why the kernel serves everything, or everything so far.
 pub fn reason() counters.Reason {
     return if (isClosed()) @atomicLoad(counters.Reason, &the_reason, .monotonic) else .not_attached;

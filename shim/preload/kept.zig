@@ -40,7 +40,12 @@ pub fn forgetAll() void {
     drop();
 }
 
-/// Closes a descriptor that was just taken out of the table, or keeps it.
+/// Whether it would be the lowest free one.
+pub inline fn mayKeep(fd: c_int) bool {
+    return @as(u32, @intCast(fd)) <= @atomicLoad(u32, &memory.lowest, .monotonic);
+}
+
+/// Keeps a descriptor that was just taken out of the table, or closes it.
 pub fn keep(fd: c_int, close_on_exec: bool, is_anchor: bool) void {
     const number: u32 = @intCast(fd);
     const now = (number + 1) | (if (close_on_exec) on_exec else 0) | (if (is_anchor) anchored else 0);
@@ -79,6 +84,12 @@ pub inline fn drop() void {
 pub noinline fn dropNow() void {
     const found = @atomicRmw(u32, &memory.kept, .Xchg, 0, .acq_rel);
     if (found != 0) forget(found);
+}
+
+/// Whether the descriptor is neither open for the program nor kept: keeping it was left halfway.
+pub fn isStray(fd: u32) bool {
+    const is_kept = (@atomicLoad(u32, &memory.kept, .acquire) & number_mask) == fd + 1;
+    return !is_kept and @atomicLoad(u32, &memory.table[fd], .acquire) == entry;
 }
 
 fn forget(found: u32) void {

@@ -4,6 +4,7 @@
 const layout = @import("layout");
 const create = @import("create.zig");
 const descriptors = @import("descriptors.zig");
+const holds = @import("holds.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
@@ -83,9 +84,11 @@ pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made:
 
 /// mknod(2) of a regular file.
 pub fn makeFile(dirfd: c_int, path: Path, mode: u32) Outcome {
-    return switch (create.file(dirfd, path, mode)) {
-        .file => |made| {
-            create.uncount(made);
+    const step = create.watch();
+    defer holds.pop(step);
+    return switch (create.file(dirfd, path, mode, create.madeIn(step))) {
+        .file => {
+            create.uncount(create.madeIn(step));
             return .{ .ring = .SUCCESS };
         },
         .exists => .{ .local = .EXIST },

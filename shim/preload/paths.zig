@@ -12,6 +12,7 @@ const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
+const holds = @import("holds.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -152,17 +153,38 @@ pub fn workingDirectoryChanges() void {
     forgetWorkingDirectory();
 }
 
-fn chdir(path: [*:0]const u8) callconv(.c) c_int {
+/// A change of the working directory, until `endChange`, or until its function is left.
+fn beginChange() *volatile holds.Hold {
     workingDirectoryChanges();
-    defer workingDirectoryChanges();
+    return holds.push(&changedLeft, 0);
+}
+
+fn endChange(step: *volatile holds.Hold) void {
+    workingDirectoryChanges();
+    holds.pop(step);
+}
+
+fn changedLeft(_: *volatile holds.Hold) callconv(.c) void {
+    workingDirectoryChanges();
+}
+
+/// nftw(3) was left by the function that it calls.
+fn wanderedLeft(_: *volatile holds.Hold) callconv(.c) void {
+    _ = @atomicRmw(u32, &wandering, .Sub, 1, .seq_cst);
+    workingDirectoryChanges();
+}
+
+fn chdir(path: [*:0]const u8) callconv(.c) c_int {
+    const step = beginChange();
+    defer endChange(step);
     counters.kernel(.chdir, .changes);
     descriptor_paths.materialize(system.at_fdcwd, path);
     return next.call("chdir", *const fn ([*:0]const u8) callconv(.c) c_int)(path);
 }
 
 fn fchdir(fd: c_int) callconv(.c) c_int {
-    workingDirectoryChanges();
-    defer workingDirectoryChanges();
+    const step = beginChange();
+    defer endChange(step);
     descriptors.materialize(fd);
     if (descriptors.lost(fd)) |e| return next.fail(e);
     counters.kernel(.chdir, .changes);
@@ -176,6 +198,8 @@ fn Nftw(comptime name: [:0]const u8) type {
     return struct {
         fn call(path: [*:0]const u8, function: usize, fd_count: c_int, flags: c_int) callconv(.c) c_int {
             const goes = flags & ftw_chdir != 0;
+            const step: ?*volatile holds.Hold = if (goes) holds.push(&wanderedLeft, 0) else null;
+            defer if (step) |begun| holds.pop(begun);
             if (goes) {
                 _ = @atomicRmw(u32, &wandering, .Add, 1, .seq_cst);
                 workingDirectoryChanges();
@@ -193,8 +217,8 @@ fn Nftw(comptime name: [:0]const u8) type {
 fn Going(comptime name: [:0]const u8) type {
     return struct {
         fn call(a: usize, b: usize, c: usize) callconv(.c) usize {
-            workingDirectoryChanges();
-            defer workingDirectoryChanges();
+            const step = beginChange();
+            defer endChange(step);
             return next.call(name, *const fn (usize, usize, usize) callconv(.c) usize)(a, b, c);
         }
     };

@@ -57,6 +57,8 @@ fn giveAway(close_on_exec: bool) ?c_int {
 
 /// The same when all numbers below are in use: the placeholder goes on to a higher one.
 noinline fn swap(fd: c_int, close_on_exec: bool) c_int {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const old = goUp() orelse return fd;
     _ = linux.fcntl(old, linux.F.SETFD, @intFromBool(close_on_exec));
     _ = linux.syscall1(.close, system.word(fd));
@@ -85,6 +87,8 @@ pub fn makeWay(lowest: usize, fd: usize) bool {
 
 /// Opens it at the lowest free number, which is what is wanted, and keeps another one where there is room.
 noinline fn open(close_on_exec: bool) c_int {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     const flags: linux.O = .{ .PATH = true, .NOFOLLOW = true, .CLOEXEC = close_on_exec };
     const low = linux.open(link, flags, 0);
     if (linux.errno(low) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.errno(low)));

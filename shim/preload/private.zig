@@ -32,6 +32,10 @@ pub const Memory = extern struct {
     free_head: u64,
     /// By description: the next free one, + 1.
     free_next: [layout.client_description_max]u32,
+    /// By description: whether it is in that list.
+    listed: [layout.client_description_max]u8,
+    /// The description that is tried first, + 1: it is never in the list.
+    favourite: u32,
 };
 
 /// Whole pages, because they are wiped as such.

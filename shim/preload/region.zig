@@ -174,6 +174,8 @@ pub inline fn configuration() ?*const Configuration {
 extern "c" fn getenv(name: [*:0]const u8) ?[*:0]const u8;
 
 noinline fn readConfiguration() ?*const Configuration {
+    // A library's constructor may call before libc has its environment.
+    if (@as(*volatile ?*const anyopaque, @ptrCast(&environ)).* == null) return null;
     if (@cmpxchgStrong(ConfigurationState, &configuration_state, .unread, .reading, .acquire, .monotonic) != null) return null;
     the_configuration = environment() orelse {
         @atomicStore(ConfigurationState, &configuration_state, .absent, .release);
@@ -182,6 +184,8 @@ noinline fn readConfiguration() ?*const Configuration {
     @atomicStore(ConfigurationState, &configuration_state, .present, .release);
     return &the_configuration;
 }
+
+extern "c" var environ: ?[*:null]?[*:0]u8;
 
 fn environment() ?Configuration {
     const mount = std.mem.span(getenv("BTFUSE_MOUNT") orelse return null);
@@ -195,7 +199,10 @@ fn environment() ?Configuration {
 }
 
 noinline fn attachNow() ?*const View {
+    if (@atomicLoad(State, &state, .acquire) != .unattached) return view();
     if (!gate.mayAct()) return null;
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     // Whoever comes while another thread is at it (or in a signal handler above it) goes through the kernel.
     if (@cmpxchgStrong(State, &state, .unattached, .attaching, .acquire, .monotonic) != null) return view();
     const mapped = map();

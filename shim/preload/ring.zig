@@ -8,6 +8,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const descriptors = @import("descriptors.zig");
+const holds = @import("holds.zig");
 const liveness = @import("liveness.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -99,20 +100,69 @@ fn exchange(v: *const region.View, operation: u32, message: []const u32, pieces:
     var bytes_length: usize = 0;
     for (pieces) |piece| bytes_length += piece.len;
     if (bytes_length > layout.ring_bytes_max) return null;
-    const slot = claim(v) orelse return null;
-    // First: the daemon frees slots that were claimed by who has died.
+    const step = holds.push(&finishLeft, 0);
+    defer holds.pop(step);
+    const slot = claim(v, step) orelse return null;
     @atomicStore(u32, &slot.client, clients.number(), .release);
     var at: usize = 0;
     for (pieces) |piece| {
         @memcpy(slot.bytes[at..][0..piece.len], piece);
         at += piece.len;
     }
+    advance(step, submitted);
     submit(v, slot, operation, message, @intCast(bytes_length));
     if (!wait(v, slot)) return null;
     const result = slot.result;
-    @memcpy(answer, std.mem.asBytes(&slot.results)[0..answer.len]);
-    @atomicStore(u32, &slot.state, layout.ring_free, .release);
+    if (result >= 0) @memcpy(answer, std.mem.asBytes(&slot.results)[0..answer.len]);
+    giveBack(slot, step);
     return result;
+}
+
+// How far a request has come, in its step; before, the slot's state says whether it is claimed.
+const submitted = 1;
+
+inline fn advance(step: *volatile holds.Hold, stage: usize) void {
+    step.b = stage;
+}
+
+/// Claimed once more before, so that at no instruction it could be somebody else's already and still count as this request's.
+fn giveBack(slot: *layout.RingSlot, step: *volatile holds.Hold) void {
+    @atomicStore(u32, &slot.state, claimedByUs(), .release);
+    advance(step, 0);
+    @atomicStore(u32, &slot.state, layout.ring_free, .release);
+}
+
+/// As the state of a slot: claimed by this thread.
+inline fn claimedByUs() u32 {
+    const mark = descriptors.threadWord() *% 0x9e37_79b1 >> 14;
+    return layout.ring_claimed | clients.number() << layout.ring_claim_shift | mark << 14;
+}
+
+/// The function that made the request has been left. What the daemon was asked for it does, as the kernel would have done it before the
+/// handler ran: so the answer is waited for.
+fn finishLeft(step: *volatile holds.Hold) callconv(.c) void {
+    const v = region.view() orelse return;
+    if (step.a == 0) return;
+    const slot: *layout.RingSlot = @ptrFromInt(step.a);
+    if (step.b == 0 or @atomicLoad(u32, &slot.state, .acquire) == claimedByUs()) {
+        const is_ours = step.b != 0 or !holds.isNested(step);
+        if (is_ours) _ = @cmpxchgStrong(u32, &slot.state, claimedByUs(), layout.ring_free, .release, .monotonic);
+        return;
+    }
+    // Perhaps the daemon was not told of it yet.
+    ring(v, slot);
+    if (!wait(v, slot)) return;
+    const made: *const layout.RingMade = @ptrCast(&slot.results);
+    const counted = if (countsAsOpened(slot) and slot.result >= 0) made.inode else null;
+    giveBack(slot, step);
+    if (counted) |inode| descriptors.recount(v, inode.ino, inode.generation);
+}
+
+/// Whether the request makes a file that counts as opened by who asked for it.
+fn countsAsOpened(slot: *const layout.RingSlot) bool {
+    if (slot.operation == layout.RingTmpfile.operation) return true;
+    const message: *const layout.RingMake = @ptrCast(&slot.arguments);
+    return slot.operation == layout.RingMake.operation and message.mode & linux.S.IFMT == linux.S.IFREG;
 }
 
 fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, message: []const u32, bytes_length: u32) void {
@@ -125,12 +175,16 @@ fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, message
 }
 
 /// Another slot for each thread to start at, so that threads do not meet.
-fn claim(v: *const region.View) ?*layout.RingSlot {
+fn claim(v: *const region.View, step: *volatile holds.Hold) ?*layout.RingSlot {
     if (region.ended(v)) return null;
     const first = descriptors.threadWord() *% 0x9e37_79b1 >> 26;
     for (0..layout.ring_slot_count) |i| {
         const slot = &v.ring[(first + i) % layout.ring_slot_count];
-        if (@cmpxchgStrong(u32, &slot.state, layout.ring_free, layout.ring_claimed, .acquire, .monotonic) == null) return slot;
+        if (@atomicLoad(u32, &slot.state, .monotonic) != layout.ring_free) continue;
+        step.a = @intFromPtr(slot);
+        if (@cmpxchgStrong(u32, &slot.state, layout.ring_free, claimedByUs(), .acquire, .monotonic) != null) continue;
+        step.is_taken = true;
+        return slot;
     }
     return null;
 }

@@ -14,6 +14,7 @@ const clock = @import("clock.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
+const holds = @import("holds.zig");
 const limits = @import("limits.zig");
 const liveness = @import("liveness.zig");
 const next = @import("next.zig");
@@ -43,9 +44,33 @@ pub const at_end: u64 = std.math.maxInt(u64);
 pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
     const inode = o.inode();
     if (why(o.v, inode)) |reason| return .{ .kernel = reason };
-    const stored = locked(o, inode, parts, total, offset);
+    const step = holds.push(&finishLeft, o.ino);
+    defer holds.pop(step);
+    step.c = o.generation;
+    const stored = locked(o, inode, parts, total, offset, step);
     if (stored == .bytes) told(o, inode, stored.bytes.grew);
     return stored;
+}
+
+/// In a store's step: the lower half is what `storing_ino` has said before.
+const has_slot: usize = 1 << 32;
+
+/// A store has been left at some instruction. What it has stored is as after a crash: bytes behind the end, of which `tail_dirty` tells,
+/// or some blocks of several. The lock is given back, and the kernel forgets what it holds.
+fn finishLeft(step: *volatile holds.Hold) callconv(.c) void {
+    const v = region.view() orelse return;
+    const ino: u32 = @intCast(step.a);
+    const inode = &v.inodes[ino];
+    const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));
+    if (!holds.isNested(step)) {
+        // Not when somebody else has the lock, who may be about to write behind the end, too.
+        if (@atomicLoad(u64, word, .acquire) == lockWord()) @atomicStore(u64, &inode.extend_end, 0, .monotonic);
+        _ = @cmpxchgStrong(u64, word, lockWord(), 0, .release, .monotonic);
+    }
+    if (step.b & has_slot != 0) @atomicStore(u32, storingSlot(v), @truncate(step.b), .release);
+    if (!step.is_taken) return;
+    clock.written(v, inode);
+    if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) != 0) ring.invalidate(v, ino, @truncate(step.c), true);
 }
 
 /// Bytes that clients leave to the kernel: those of files that it has mapped, or from which a write takes privileges (write(2)).
@@ -67,10 +92,10 @@ inline fn told(o: Open, inode: *volatile Inode, grew: bool) void {
 /// Rounds of asking for room, each for up to a mebibyte, after which the kernel is asked.
 const rounds_max = 1 << 14;
 
-fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, offset: u64) Stored {
+fn locked(o: Open, inode: *volatile Inode, parts: []const Part, total: usize, offset: u64, step: *volatile holds.Hold) Stored {
     var wanted = total;
     for (0..rounds_max) |_| {
-        const hold = lock(o.v, inode, o.ino) orelse return .{ .kernel = .busy };
+        const hold = lock(o.v, inode, o.ino, step) orelse return .{ .kernel = .busy };
         if (offset == at_end and inode.kernel_uses & layout.kernel_uses_append != 0) {
             hold.release();
             return .{ .kernel = .appended };
@@ -233,21 +258,36 @@ const Hold = struct {
     }
 };
 
+/// What the lock holds while this thread has it.
+inline fn lockWord() u64 {
+    return @as(u64, descriptors.threadWord()) << 32 | clients.number();
+}
+
+inline fn storingSlot(v: *const View) *u32 {
+    return clients.threadSlot(&v.client(clients.number()).storing_ino);
+}
+
 /// Null: somebody else has it for longer than can be waited for.
-inline fn lock(v: *const View, inode: *volatile Inode, ino: u32) ?Hold {
-    const client = clients.number();
-    const thread = descriptors.threadWord();
-    const slot = clients.threadSlot(&v.client(client).storing_ino);
+inline fn lock(v: *const View, inode: *volatile Inode, ino: u32, step: *volatile holds.Hold) ?Hold {
+    const slot = storingSlot(v);
     const before = @atomicLoad(u32, slot, .monotonic);
+    step.b = has_slot | before;
     @atomicStore(u32, slot, ino, .release);
     const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));
-    var hold: Hold = .{ .word = word, .own = @as(u64, thread) << 32 | client, .nested = false, .slot = slot, .slot_before = before };
-    const found = @cmpxchgStrong(u64, word, 0, hold.own, .acquire, .monotonic) orelse return hold;
+    var hold: Hold = .{ .word = word, .own = lockWord(), .nested = false, .slot = slot, .slot_before = before };
+    const found = @cmpxchgStrong(u64, word, 0, hold.own, .acquire, .monotonic) orelse {
+        step.is_taken = true;
+        return hold;
+    };
     if (found == hold.own) {
         hold.nested = true;
+        step.is_taken = true;
         return hold;
     }
-    if (lockLater(v, word, hold.own)) return hold;
+    if (lockLater(v, word, hold.own)) {
+        step.is_taken = true;
+        return hold;
+    }
     @atomicStore(u32, slot, before, .release);
     return null;
 }

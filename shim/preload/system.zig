@@ -50,6 +50,19 @@ pub fn nap(nanoseconds: u32) void {
     _ = linux.syscall2(.nanosleep, @intFromPtr(&time), 0);
 }
 
+/// Until `restoreSignals`, no signal handler runs in this thread, and nothing ends it: for steps that are rare, and would
+/// otherwise have to be noted one by one (holds.zig).
+pub fn blockSignals() u64 {
+    const all: u64 = std.math.maxInt(u64);
+    var before: u64 = 0;
+    _ = linux.syscall4(.rt_sigprocmask, linux.SIG.SETMASK, @intFromPtr(&all), @intFromPtr(&before), @sizeOf(u64));
+    return before;
+}
+
+pub fn restoreSignals(before: u64) void {
+    _ = linux.syscall4(.rt_sigprocmask, linux.SIG.SETMASK, @intFromPtr(&before), 0, @sizeOf(u64));
+}
+
 /// A signed argument in a register.
 pub fn word(value: c_int) usize {
     return @bitCast(@as(isize, value));

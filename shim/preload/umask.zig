@@ -2,6 +2,7 @@
 
 const next = @import("next.zig");
 const process_status = @import("process_status.zig");
+const system = @import("system.zig");
 
 const unknown: u32 = 0xffff_ffff;
 const permissions: u32 = 0o777;
@@ -14,6 +15,8 @@ pub inline fn get() ?u32 {
 }
 
 noinline fn read() ?u32 {
+    const mask = system.blockSignals();
+    defer system.restoreSignals(mask);
     var status: process_status.Status = undefined;
     if (!process_status.ofThread(&status)) return null;
     prime(&status);

@@ -32,6 +32,8 @@ import {
   INODE_OPEN_COUNT,
   INODE_WORDS,
   PAGE_BYTES,
+  RING_CLAIM_CLIENT_MASK,
+  RING_CLAIM_SHIFT,
   RING_CLAIMED,
   RING_CLIENT,
   RING_DONE,
@@ -41,6 +43,7 @@ import {
   RING_RESULTS,
   RING_SLOT_COUNT,
   RING_STATE,
+  RING_STATE_MASK,
   RING_WORDS,
   SUPER_CLIENT_HIGH,
   SUPER_ORPHAN_COUNT,
@@ -283,16 +286,18 @@ export class Clients {
   }
 
   /**
-   * A client claims a slot before it says who it is, so one that died in between is known by time only; so is one that has
-   * given up its request, and its record.
+   * A client that died says in the slot who claimed it, if it was one; a slot of a client that has given up its request, and its
+   * record, is known by time only.
    */
   #freeClaimedSlots(): void {
     const { ring } = this.fs.region;
     for (let slot = 0; slot < RING_SLOT_COUNT; slot++) {
       const at = slot * RING_WORDS;
       const state = Atomics.load(ring, at + RING_STATE);
-      const isLost = (state === RING_CLAIMED || state === RING_DONE) &&
-        !this.isLive(ring[at + RING_CLIENT]);
+      const isClaimed = (state & RING_STATE_MASK) === RING_CLAIMED;
+      const claimer = isClaimed ? (state >>> RING_CLAIM_SHIFT) & RING_CLAIM_CLIENT_MASK : 0;
+      const isLost = (isClaimed || state === RING_DONE) &&
+        !this.isLive(claimer || ring[at + RING_CLIENT]);
       if (!isLost) this.#claimedLooks[slot] = 0;
       else if (++this.#claimedLooks[slot] > CLAIMED_LOOKS_MAX) this.#freeSlot(slot);
     }

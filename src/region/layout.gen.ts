@@ -1,7 +1,7 @@
 // Generated from shim/layout.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0x966cb4d6;
-export const LAYOUT_HASH_HI = 0x27908612;
+export const LAYOUT_HASH_LO = 0xb51dd0fd;
+export const LAYOUT_HASH_HI = 0x9456ccd9;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -68,11 +68,16 @@ export const CLIENT_LIVE = 2;
 export const DESCRIPTION_FREE = 0;
 export const DESCRIPTION_CLAIMED = 1;
 export const DESCRIPTION_OPEN = 2;
+export const DESCRIPTION_STATE_MASK = 15;
+export const DESCRIPTION_CLAIM_SHIFT = 4;
 export const RING_SLOT_COUNT = 64;
 export const RING_FREE = 0;
 export const RING_CLAIMED = 1;
 export const RING_READY = 2;
 export const RING_DONE = 3;
+export const RING_STATE_MASK = 15;
+export const RING_CLAIM_SHIFT = 4;
+export const RING_CLAIM_CLIENT_MASK = 1023;
 export const RING_BYTES_MAX = 3904;
 export const RING_RESULTS_WORDS = 10;
 export const RING_ARGUMENTS_WORDS = 26;

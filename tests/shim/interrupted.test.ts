@@ -1,0 +1,72 @@
+/** Calls that signal handlers interrupt or leave, threads that end in them, and libraries that implement calls by other means. */
+import { assertEquals } from "@std/assert";
+import { canPreload, preloaded, quietlyPreloaded, report } from "./support.ts";
+import {
+  type BtfuseMount,
+  mountBtfuse,
+  mountTmpfs,
+  repositoryRoot,
+  showingBoth,
+} from "../support/mounts.ts";
+import { run } from "../support/command.ts";
+
+const PROGRAMS = `${repositoryRoot}shim/zig-out/bin`;
+const BY_SYSCALL = `${repositoryRoot}shim/zig-out/lib/libtest_by_syscall.so`;
+
+/** Runs a program of tests/interrupted on tmpfs, and on a mount under the library, attached at once and later. */
+async function compareInterrupted(program: string, ...args: [string, ...string[]]): Promise<void> {
+  const [kind, ...rest] = args;
+  const path = `${PROGRAMS}/${program}`;
+  const expected = { code: 0, stdout: "" };
+  await using tmpfs = await mountTmpfs();
+  const there = await run([path, kind, tmpfs.dir, ...rest]);
+  assertEquals({ code: there.code, stdout: there.stdout }, expected, `on tmpfs: ${there.stdout}`);
+  for (const eager of ["1", "0"]) {
+    await using m = await mountBtfuse();
+    const env = { ...quietlyPreloaded(m), BTFUSE_EAGER: eager };
+    const here = await run([path, kind, m.dir, ...rest], { env });
+    assertEquals(
+      { code: here.code, stdout: here.stdout },
+      expected,
+      `eager ${eager}: ${here.stdout}${here.stderr}`,
+    );
+  }
+}
+
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name: `shim: ${name}`, ignore: !canPreload, fn: showingBoth(fn) });
+
+test("calls that handlers leave by siglongjmp leave nothing behind", () =>
+  compareInterrupted("test_jumps", "jumps", "1500"));
+
+test("threads that end in a call leave nothing behind", () =>
+  compareInterrupted("test_jumps", "threads", "150"));
+
+const SCRIPT = `
+import os
+os.mkdir("d"); os.chdir("d")
+f = os.open("f", os.O_RDWR | os.O_CREAT)
+os.write(f, b"hello"); os.lseek(f, 0, 0)
+assert os.read(f, 9) == b"hello" and os.pread(f, 2, 1) == b"el" and os.fstat(f).st_size == 5
+os.ftruncate(f, 3); g = os.dup(f); os.close(f); os.fsync(g); os.dup2(g, 77); os.close(g)
+assert os.stat("f").st_size == 3 and os.listdir(".") == ["f"] and os.access("f", os.R_OK)
+os.rename("f", "g"); os.unlink("g"); os.chdir(".."); os.rmdir("d")
+if os.fork() == 0: os._exit(0)
+assert os.wait()[1] == 0
+print("done")
+`;
+
+for (const place of ["before", "behind"] as const) {
+  test(`a library ${place} this one that implements calls by syscall(2)`, async () => {
+    await using m: BtfuseMount = await mountBtfuse();
+    const { LD_PRELOAD: own, ...settings } = preloaded(m);
+    const env = {
+      ...settings,
+      LD_PRELOAD: place === "before" ? `${BY_SYSCALL}:${own}` : `${own}:${BY_SYSCALL}`,
+    };
+    const result = await run(["python3", "-c", SCRIPT], { env, cwd: m.dir });
+    assertEquals(result.stdout, "done\n", result.stderr);
+    // The library has seen the calls, whoever came first.
+    assertEquals((report(result.stderr).write?.fast ?? 0) > 0, true, result.stderr);
+  });
+}
