@@ -10,6 +10,8 @@
 //!     bin/test_agent            system-call agent of the tests; glibc
 //!     bin/test_limits           program of the tests: threads, very many files, signals, processes; glibc
 //!     bin/test_jumps            program of the tests: calls that signal handlers leave; C, because it calls setjmp
+//!     bin/test_stacks           program of the tests: what calls take of a signal handler's stack; C
+//!     bin/test_pointers         program of the tests: calls with pointers to nothing; C
 //!     lib/libtest_by_syscall.so library of the tests: functions of libc by syscall(2); C
 //!     bin/golden_layout         prints records of the layout for the tests
 
@@ -32,6 +34,8 @@ const parts = [_]Part{
     .{ .name = "test_agent", .source = "../tests/agent.zig", .kind = .libc_program },
     .{ .name = "test_limits", .source = "../tests/limits.zig", .kind = .libc_program },
     .{ .name = "test_jumps", .source = "../tests/interrupted/jumps.c", .kind = .c_program },
+    .{ .name = "test_stacks", .source = "../tests/interrupted/stacks.c", .kind = .c_program },
+    .{ .name = "test_pointers", .source = "../tests/interrupted/pointers.c", .kind = .c_program },
     .{ .name = "test_by_syscall", .source = "../tests/interrupted/by_syscall.c", .kind = .c_library },
     .{ .name = "golden_layout", .source = "../tests/golden_layout.zig", .kind = .static_program },
 };

@@ -30,6 +30,7 @@ comptime {
     _ = @import("preload/cancellation.zig");
     _ = @import("preload/jumps.zig");
     _ = @import("preload/limits.zig");
+    _ = @import("preload/memory_probe.zig");
     _ = @import("preload/machine_code.zig");
     _ = @import("preload/locked_memory.zig");
     _ = @import("preload/paths.zig");

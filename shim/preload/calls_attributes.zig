@@ -8,6 +8,7 @@ const calls_names = @import("calls_names.zig");
 const changes = @import("attributes_change.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const ring = @import("ring.zig");
@@ -125,8 +126,14 @@ fn isTime(nanoseconds: i64) bool {
     return (nanoseconds >= 0 and nanoseconds < std.time.ns_per_s) or nanoseconds == changes.utime_now or nanoseconds == changes.utime_omit;
 }
 
+/// Whether what the pointer points at can be read; else the kernel says EFAULT.
 pub fn isPointer(pointer: anytype) bool {
-    return @intFromPtr(pointer) >= layout.page_bytes;
+    const Pointer = switch (@typeInfo(@TypeOf(pointer))) {
+        .optional => |optional| optional.child,
+        else => @TypeOf(pointer),
+    };
+    const info = @typeInfo(Pointer).pointer;
+    return @intFromPtr(pointer) >= layout.page_bytes and memory_probe.canRead(pointer, if (info.size == .one) @sizeOf(info.child) else 1);
 }
 
 fn utimensat(dirfd: c_int, path: Path, times: ?*const changes.Times, flags: c_int) callconv(.c) c_int {
@@ -187,7 +194,7 @@ const list_names = [_][]const u8{ "system.posix_acl_access", "system.posix_acl_d
 
 /// The name, if it is one of "user."; null: the kernel's.
 pub fn userName(name: Path) ?[]const u8 {
-    if (!isPointer(name)) return null;
+    if (!memory_probe.isPath(name)) return null;
     const text = std.mem.sliceTo(name[0 .. layout.name_bytes_max + 1], 0);
     const known = text.len > user_prefix.len and text.len <= layout.name_bytes_max and std.mem.startsWith(u8, text, user_prefix);
     return if (known) text else null;
@@ -200,7 +207,7 @@ fn attributeServed(path: Path, follow: bool, attribute: changes.Attribute) ?c_in
 /// What is to be set; null: the kernel's.
 pub fn newAttribute(attribute: Path, value: ?[*]const u8, size: usize, flags: c_int) ?changes.Attribute {
     const text = userName(attribute) orelse return null;
-    const fits = size <= layout.ring_bytes_max - layout.name_bytes_max - 1 and (size == 0 or isPointer(value));
+    const fits = size <= layout.ring_bytes_max - layout.name_bytes_max - 1 and (size == 0 or memory_probe.canRead(value, size));
     if (!fits or flags & ~@as(c_int, 3) != 0) return null;
     return .{ .name = text, .value = if (size == 0) "" else value.?[0..size], .flags = flags };
 }
@@ -230,7 +237,7 @@ fn Removexattr(comptime name: [:0]const u8, comptime follow: bool) type {
 /// Of names that are understood here, whether programs use them, or they are access lists.
 pub fn isOfUser(attribute: Path) ?bool {
     if (userName(attribute) != null) return true;
-    if (!isPointer(attribute)) return null;
+    if (!memory_probe.isPath(attribute)) return null;
     for (list_names) |list| if (std.mem.eql(u8, std.mem.sliceTo(attribute[0..64], 0), list)) return false;
     return null;
 }

@@ -9,6 +9,7 @@ const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const mount_files = @import("mount_files.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 
@@ -17,8 +18,6 @@ const Iovec = extern struct { base: [*]u8, len: usize };
 
 /// MAX_RW_COUNT: no call moves more.
 const bytes_max = 0x7fff_f000;
-/// Nothing is ever mapped below: an address there is a mistake, which the kernel answers with EFAULT.
-pub const address_min = 0x10000;
 pub const iov_max = 1024;
 
 /// Reading at an offset, or at the description's own, which moves. Null: the kernel's, and the descriptor is real now.
@@ -29,7 +28,7 @@ fn readParts(fd: c_int, parts: []const Iovec, offset: ?i64) ?isize {
         if (o.isDirectory()) return next.fail(.ISDIR);
         if (data.elsewhere(o.inode())) |reason| return aside(fd, .read, reason);
         const total = totalOf(parts) orelse return next.fail(.INVAL);
-        for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < address_min) return aside(fd, .read, .arguments);
+        for (parts) |part| if (!memory_probe.isOfPrograms(part.base)) return aside(fd, .read, .arguments);
         const bytes = if (offset) |given|
             copyParts(o, parts, total, @intCast(given))
         else moving: {
@@ -63,7 +62,11 @@ fn copyParts(o: Open, parts: []const Iovec, total: usize, offset: u64) ?usize {
     for (parts) |part| {
         const wanted = @min(part.len, total - done);
         if (wanted == 0) continue;
-        const bytes = data.read(o.v, o.ino, offset + done, part.base, wanted) orelse return if (done > 0) done else null;
+        // Only what there is to read is written.
+        const there = @min(wanted, data.sizeOf(o.inode()) -| (offset + done));
+        if (!memory_probe.canWrite(part.base, there)) return if (done > 0) done else null;
+        if (there == 0) break;
+        const bytes = data.read(o.v, o.ino, offset + done, part.base, there) orelse return if (done > 0) done else null;
         done += bytes;
         if (bytes < wanted) break;
     }
@@ -140,7 +143,7 @@ fn Calls(comptime name: [:0]const u8) type {
 /// The parts of a vector for a descriptor of ours; null: the kernel's, be it for a wrong count.
 fn partsOf(fd: c_int, parts: [*]const Iovec, count: c_int) ?[]const Iovec {
     if (!isOurs(fd)) return null;
-    if (count >= 0 and count <= iov_max and (count == 0 or @intFromPtr(parts) >= address_min)) return parts[0..@intCast(count)];
+    if (count >= 0 and count <= iov_max and (count == 0 or memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Iovec)))) return parts[0..@intCast(count)];
     _ = aside(fd, .read, .arguments);
     return null;
 }

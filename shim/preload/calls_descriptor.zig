@@ -13,6 +13,7 @@ const gate = @import("gate.zig");
 const ioctl_arguments = @import("ioctl_arguments.zig");
 const kept = @import("kept.zig");
 const mount_files = @import("mount_files.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const placeholder = @import("placeholder.zig");
 const region = @import("region.zig");
@@ -148,7 +149,10 @@ fn Mmap(comptime name: [:0]const u8) type {
                 descriptors.materializeOpen(o);
                 if (descriptors.lost(fd)) |e| return @bitCast(@as(isize, next.fail(e)));
             } else if (fd >= 0) markReal(flags, fd);
-            return next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);
+            const result = next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);
+            // What was there before may have gone without being seen.
+            if (result +% 1 != 0) memory_probe.forget(result, length);
+            return result;
         }
     };
 }
@@ -262,7 +266,7 @@ fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
             _ = linux.fcntl(o.fd, linux.F.SETFD, @intFromBool(request == fioclex));
             return 0;
         },
-        fionread => if (!o.isDirectory()) {
+        fionread => if (!o.isDirectory() and memory_probe.canWrite(@as(?*u8, @ptrFromInt(argument)), @sizeOf(c_int))) {
             const left: *align(1) c_int = @ptrFromInt(argument);
             const size = data.sizeOf(o.inode());
             left.* = @bitCast(@as(u32, @truncate(size -% o.description.offset)));
@@ -283,7 +287,7 @@ const Pollfd = extern struct { fd: c_int, events: i16, revents: i16 };
 
 pub fn materializePolled(polled: [*]const Pollfd, count: c_ulong) void {
     kept.letMountGo();
-    if (!descriptors.any()) return;
+    if (!descriptors.any() or !memory_probe.canRead(polled, count *| @sizeOf(Pollfd))) return;
     for (polled[0..count]) |entry| descriptors.materialize(entry.fd);
 }
 
@@ -293,6 +297,7 @@ pub fn materializeSelected(count: c_int, sets: [3]?[*]const usize) void {
     for (0..@intCast(@max(@min(count, 1024), 0))) |fd| {
         for (sets) |set| {
             const words = set orelse continue;
+            if (!memory_probe.canRead(words + fd / 64, @sizeOf(usize))) continue;
             if (words[fd / 64] >> @intCast(fd % 64) & 1 != 0) descriptors.materialize(@intCast(fd));
         }
     }
@@ -337,16 +342,21 @@ fn AioCall(comptime name: [:0]const u8, comptime place: u1) type {
     return struct {
         fn call(a: usize, b: usize) callconv(.c) c_int {
             const block: ?*align(1) const c_int = @ptrFromInt(if (place == 0) a else b);
-            if (block) |fd| descriptors.materialize(fd.*);
+            materializeAio(block);
             return next.call(name, *const fn (usize, usize) callconv(.c) c_int)(a, b);
         }
     };
 }
 
+fn materializeAio(block: ?*align(1) const c_int) void {
+    if (descriptors.any() and memory_probe.canRead(block, @sizeOf(c_int))) descriptors.materialize(block.?.*);
+}
+
 fn ListioCall(comptime name: [:0]const u8) type {
     return struct {
         fn call(mode: c_int, list: [*]const ?*const c_int, count: c_int, event: usize) callconv(.c) c_int {
-            for (list[0..@intCast(@max(count, 0))]) |block| if (block) |fd| descriptors.materialize(fd.*);
+            const blocks = list[0..@intCast(@max(count, 0))];
+            if (memory_probe.canRead(blocks.ptr, blocks.len * @sizeOf(usize))) for (blocks) |block| materializeAio(block);
             return next.call(name, *const fn (c_int, [*]const ?*const c_int, c_int, usize) callconv(.c) c_int)(mode, list, count, event);
         }
     };
@@ -368,8 +378,9 @@ const scm_rights = 1;
 
 /// Descriptors that another process is to receive.
 fn materializePassed(message: *const Msghdr) void {
+    if (!descriptors.any() or !memory_probe.canRead(message, @sizeOf(Msghdr))) return;
     const bytes = message.control orelse return;
-    if (!descriptors.any()) return;
+    if (!memory_probe.canRead(bytes, message.control_length)) return;
     var at: usize = 0;
     while (at + @sizeOf(Cmsghdr) <= message.control_length) {
         const header: *align(1) const Cmsghdr = @ptrCast(bytes + at);

@@ -12,6 +12,7 @@ const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
 const listing = @import("listing.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
@@ -201,7 +202,13 @@ fn seek(stream: *Stream, position: c_long) void {
 pub fn getdents64(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) isize {
     while (descriptors.find(fd)) |o| {
         if (!o.isDirectory()) return next.fail(.NOTDIR);
-        switch (listing.read(o, buffer[0..@min(size, size_max)])) {
+        const room = @min(size, size_max);
+        if (!memory_probe.canWrite(buffer, room)) {
+            counters.kernel(.directory, .arguments);
+            descriptors.materializeOpen(o);
+            break;
+        }
+        switch (listing.read(o, buffer[0..room])) {
             .bytes => |bytes| {
                 counters.fast(.directory);
                 return @intCast(bytes);

@@ -13,6 +13,7 @@ const descriptors = @import("descriptors.zig");
 const fcntl_commands = @import("fcntl_commands.zig");
 const holds = @import("holds.zig");
 const kept = @import("kept.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const permissions = @import("permissions.zig");
@@ -26,6 +27,7 @@ const walk = @import("walk.zig");
 const watches = @import("watches.zig");
 
 const Path = [*:0]const u8;
+const path_bytes_max = 4096;
 const E = linux.E;
 
 /// Flags that are understood here. The others, and those that nobody knows, are the kernel's.
@@ -95,8 +97,8 @@ fn accessOf(flags: u32) u3 {
 
 /// Also of what is no pointer: the kernel says what it thinks of that.
 fn endsWithSlash(path: Path) bool {
-    if (@intFromPtr(path) < layout.page_bytes) return false;
-    const text = std.mem.span(path);
+    if (@intFromPtr(path) < layout.page_bytes or !memory_probe.isPath(path)) return false;
+    const text = std.mem.sliceTo(path[0..path_bytes_max], 0);
     return text.len > 0 and text[text.len - 1] == '/';
 }
 

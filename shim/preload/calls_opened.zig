@@ -11,6 +11,7 @@ const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const limits = @import("limits.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const ring = @import("ring.zig");
@@ -145,7 +146,7 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     if (source.ino == target.ino or source.entry == target.entry or limits.fileSize() != null) return null;
     if (store.why(target.v, target.inode()) != null or data.elsewhere(source.inode()) != null) return null;
     for ([_]?*i64{ in_offset, out_offset }) |given| if (given) |pointer| {
-        if (!calls_attributes.isPointer(pointer) or pointer.* < 0) return null;
+        if (!memory_probe.canWrite(pointer, @sizeOf(i64)) or pointer.* < 0) return null;
     };
     var why: Outcome = undefined;
     const who = permissions.actor(&why) orelse return null;

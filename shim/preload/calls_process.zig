@@ -15,6 +15,7 @@ const exec_environment = @import("exec_environment.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const private = @import("private.zig");
+const scratch = @import("scratch.zig");
 const system = @import("system.zig");
 
 /// fork, and the functions that are like it.
@@ -47,6 +48,7 @@ fn daemon(keep_directory: c_int, keep_standard: c_int) callconv(.c) c_int {
 pub fn startChild() void {
     private.reset();
     descriptors.forgetGate();
+    scratch.keepOwn();
     counters.reset();
 }
 

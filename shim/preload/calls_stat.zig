@@ -8,6 +8,7 @@ const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -95,6 +96,7 @@ fn statAt(dirfd: c_int, path: Path, out: ?*Stat, flags: c_int) ?c_int {
     const how: walk.How = .{ .follow_last = flags & at_symlink_nofollow == 0, .allow_empty = flags & at_empty_path != 0 };
     return onPath(.stat, dirfd, path, how, out.?, struct {
         fn use(v: *const region.View, place: walk.Place, to: *Stat) Use {
+            if (!memory_probe.canWriteTo(to, @sizeOf(Stat))) return .{ .kernel = .arguments };
             return if (attributes.fillStat(v, place.ino, place.generation, to)) .{ .result = 0 } else .again;
         }
     }.use);
@@ -108,7 +110,7 @@ inline fn statDescriptor(fd: c_int, out: ?*Stat) ?c_int {
     const v = region.view().?;
     const inode = region.inode(v, ino) orelse return left(.fstat, fd, .busy);
     // What is open does not end: whatever the generation is, it is the right one.
-    if (!isPointer(out) or !attributes.fillStat(v, ino, inode.generation, out.?)) return left(.fstat, fd, .busy);
+    if (!memory_probe.canWriteTo(out, @sizeOf(Stat)) or !attributes.fillStat(v, ino, inode.generation, out.?)) return left(.fstat, fd, .busy);
     counters.fast(.fstat);
     return 0;
 }
@@ -169,6 +171,7 @@ fn statxAt(dirfd: c_int, path: Path, flags: c_int, mask: c_uint, out: ?*Statx) ?
     const how: walk.How = .{ .follow_last = flags & at_symlink_nofollow == 0, .allow_empty = flags & at_empty_path != 0 };
     return onPath(.statx, dirfd, path, how, out.?, struct {
         fn use(v: *const region.View, place: walk.Place, to: *Statx) Use {
+            if (!memory_probe.canWriteTo(to, @sizeOf(Statx))) return .{ .kernel = .arguments };
             return if (attributes.fillStatx(v, place.ino, place.generation, to)) .{ .result = 0 } else .again;
         }
     }.use);
@@ -224,6 +227,7 @@ fn linkAt(dirfd: c_int, path: Path, buffer: ?[*]u8, size: usize) ?c_int {
             if (inode.mode & walk.s_ifmt != walk.s_iflnk) return if (inode.generation == place.generation) .{ .errno = .INVAL } else .again;
             if (!access_time.noteLink(v, place.ino, inode)) return .{ .kernel = .access_time };
             const length = @min(to.len, inode.size, layout.page_bytes);
+            if (!memory_probe.canWrite(to.ptr, length)) return .{ .kernel = .arguments };
             if (!walk.copyTarget(v, inode, to[0..length])) return .again;
             // A target stays as it is until its inode ends: checked after the copy.
             asm volatile ("" ::: .{ .memory = true });

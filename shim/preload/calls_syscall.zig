@@ -13,6 +13,7 @@ const holds = @import("holds.zig");
 const kept = @import("kept.zig");
 const limits = @import("limits.zig");
 const materialize_words = @import("materialize_words.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 const system_calls = @import("system_calls.zig");
@@ -110,7 +111,9 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.landlock_add_rule) => materialize_words.in(c, landlock_rule_bytes),
         @intFromEnum(SYS.bpf) => materialize_words.in(b, c),
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
-        @intFromEnum(SYS.clone3) => return clone(@as(*align(1) const u64, @ptrFromInt(a)).*, number, &arguments),
+        @intFromEnum(SYS.clone3) => return clone(flagsOf(a) orelse return next.fail(.FAULT), number, &arguments),
+        @intFromEnum(SYS.munmap), @intFromEnum(SYS.mprotect), @intFromEnum(SYS.pkey_mprotect) => memory_probe.forget(a, b),
+        @intFromEnum(SYS.mremap), @intFromEnum(SYS.brk), @intFromEnum(SYS.shmdt) => memory_probe.forgetAll(),
         // What functions do that were served, functions have to know: limits.zig
         @intFromEnum(SYS.setrlimit), @intFromEnum(SYS.prlimit64) => {
             const result = pass(number, &arguments);
@@ -157,6 +160,12 @@ fn call(comptime function: Function, a: *const Arguments) isize {
     const result = address(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5]);
     // Most return an int, of which half a register is meant.
     return if (isLong(function[0])) result else @as(i32, @truncate(result));
+}
+
+/// struct clone_args starts with them.
+fn flagsOf(arguments: usize) ?u64 {
+    const flags: ?*align(1) const u64 = @ptrFromInt(arguments);
+    return if (memory_probe.canRead(flags, @sizeOf(u64))) flags.?.* else null;
 }
 
 fn isLong(number: SYS) bool {

@@ -6,6 +6,7 @@ const calls_data = @import("calls_data.zig");
 const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const store = @import("store.zig");
 
@@ -20,7 +21,7 @@ fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
         const flags = o.flags;
         if (flags & descriptors.access_mask == 0) return next.fail(.BADF);
         const total = calls_data.totalOf(parts) orelse return next.fail(.INVAL);
-        for (parts) |part| if (part.len > 0 and @intFromPtr(part.base) < calls_data.address_min) return aside(fd, .arguments);
+        for (parts) |part| if (!memory_probe.isOfPrograms(part.base) or !memory_probe.canRead(part.base, @min(part.len, total))) return aside(fd, .arguments);
         if (total == 0) return 0;
         const stored = if (offset) |given|
             store.store(o, parts, total, if (flags & append_flag != 0) store.at_end else @intCast(given))
@@ -61,7 +62,7 @@ inline fn isOurs(fd: c_int) bool {
 /// The parts of a vector for a descriptor of ours; null: the kernel's, be it for a wrong count.
 fn partsOf(fd: c_int, parts: [*]const Part, count: c_int) ?[]const Part {
     if (!isOurs(fd)) return null;
-    const known = count >= 0 and count <= calls_data.iov_max and (count == 0 or @intFromPtr(parts) >= calls_data.address_min);
+    const known = count >= 0 and count <= calls_data.iov_max and (count == 0 or memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Part)));
     if (known) return parts[0..@intCast(count)];
     _ = aside(fd, .arguments);
     return null;

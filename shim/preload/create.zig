@@ -4,6 +4,7 @@ const std = @import("std");
 const layout = @import("layout");
 const descriptors = @import("descriptors.zig");
 const holds = @import("holds.zig");
+const memory_probe = @import("memory_probe.zig");
 const names = @import("names.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -21,6 +22,7 @@ pub const Created = union(enum) {
     outcome: Outcome,
 };
 
+const path_bytes_max = 4096;
 const permission_bits = 0o7777;
 
 /// `made` gets the file, too: it is that of a step (`watch`), because the count may have to be given back.
@@ -82,8 +84,8 @@ pub fn uncount(made: *volatile layout.RingMade) void {
 pub fn isHopeless(dirfd: c_int, path: [*:0]const u8) bool {
     const ino = descriptors.inodeOf(dirfd) orelse return false;
     const v = region.view() orelse return false;
-    if (v.inodes[ino].nlink != 0 or @intFromPtr(path) < layout.page_bytes or path[0] == 0 or path[0] == '.') return false;
+    if (v.inodes[ino].nlink != 0 or @intFromPtr(path) < layout.page_bytes or !memory_probe.isPath(path) or path[0] == 0 or path[0] == '.') return false;
     var at: usize = 0;
-    while (path[at] != 0) : (at += 1) if (path[at] == '/') return false;
+    while (at < path_bytes_max and path[at] != 0) : (at += 1) if (path[at] == '/') return false;
     return true;
 }

@@ -12,10 +12,12 @@ const linux = std.os.linux;
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const kept = @import("kept.zig");
+const memory_probe = @import("memory_probe.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
 
 const Path = [*:0]const u8;
+const path_bytes_max = 4096;
 
 /// A path that the kernel is about to follow, from `dirfd` on when it is relative.
 pub inline fn materialize(dirfd: c_int, path: ?Path) void {
@@ -24,8 +26,9 @@ pub inline fn materialize(dirfd: c_int, path: ?Path) void {
 
 noinline fn look(dirfd: c_int, path: ?Path) void {
     // No pointer: the kernel says EFAULT.
-    if (@intFromPtr(path) < 4096 or !gate.mayAct()) return;
-    const text = std.mem.span(path.?);
+    if (@intFromPtr(path) < 4096 or !gate.mayAct() or !memory_probe.isPath(path)) return;
+    const text = std.mem.sliceTo(path.?[0..path_bytes_max], 0);
+    if (text.len == path_bytes_max) return;
     if (text.len > 0 and text[0] == '/') {
         if (isBelow(text, "proc") or isBelow(text, "dev")) follow(text, false);
     } else if (mayName(text) and isInProc(dirfd)) {

@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const scratch = @import("scratch.zig");
 
 const Entry = [*:0]const u8;
 /// As execve(2) takes it.
@@ -78,11 +79,13 @@ fn startsWith(text: Entry, comptime start: []const u8) bool {
 
 /// In doubt it can: the entry is then left as it is.
 fn canBeLoaded(path: []const u8) bool {
-    var buffer: [path_bytes_max]u8 = undefined;
+    const room = scratch.take() orelse return true;
+    defer room.release();
+    const buffer = room.buffer;
     const at = std.mem.indexOf(u8, path, any_platform) orelse path.len;
     const rest = if (at < path.len) path[at + any_platform.len ..] else "";
     const middle = if (at < path.len) this_platform else "";
-    const file = std.fmt.bufPrintSentinel(&buffer, "{s}{s}{s}", .{ path[0..at], middle, rest }, 0) catch return true;
+    const file = std.fmt.bufPrintSentinel(buffer, "{s}{s}{s}", .{ path[0..at], middle, rest }, 0) catch return true;
     const flags: linux.O = .{ .ACCMODE = .RDONLY, .CLOEXEC = true };
     const opened = linux.syscall4(.openat, @bitCast(@as(isize, linux.AT.FDCWD)), @intFromPtr(file.ptr), @as(u32, @bitCast(flags)), 0);
     switch (linux.errno(opened)) {

@@ -26,6 +26,7 @@ const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
 const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
+const own_stack = @import("own_stack.zig");
 const process_status = @import("process_status.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -39,6 +40,11 @@ var silent: bool = false;
 
 pub inline fn isClosed() bool {
     return @atomicLoad(State, &state, .monotonic) == .closed;
+}
+
+/// Whether a call that starting a program takes may be made.
+pub inline fn mayProbe() bool {
+    return !@atomicLoad(bool, &silent, .monotonic);
 }
 
 /// As `mayAct`, where that is known without asking.
@@ -185,10 +191,14 @@ noinline fn lookAgain(v: *const region.View) bool {
     if (!is_told and @atomicLoad(u32, &seen_untold, .monotonic) == changes) {
         if (coarseMilliseconds() < @atomicLoad(u64, &look_again_at, .monotonic)) return true;
     }
-    const why = look(v) orelse return true;
+    own_stack.call(v, lookNow);
+    return !isClosed();
+}
+
+fn lookNow(v: *const region.View) void {
+    const why = look(v) orelse return;
     followMount();
     close(if (why == .not_attached) .mount_changed else why);
-    return false;
 }
 
 /// As `seen`, where the kernel tells nobody of everything.

@@ -5,6 +5,7 @@ const layout = @import("layout");
 const create = @import("create.zig");
 const descriptors = @import("descriptors.zig");
 const holds = @import("holds.zig");
+const memory_probe = @import("memory_probe.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
@@ -97,7 +98,7 @@ pub fn makeFile(dirfd: c_int, path: Path, mode: u32) Outcome {
 }
 
 pub fn symlink(target: Path, dirfd: c_int, path: Path) Outcome {
-    if (@intFromPtr(target) < layout.page_bytes) return .{ .kernel = .arguments };
+    if (@intFromPtr(target) < layout.page_bytes or !memory_probe.isPath(target)) return .{ .kernel = .arguments };
     const room = layout.ring_bytes_max - layout.name_bytes_max - nul.len;
     const length = for (target[0..room], 0..) |byte, i| {
         if (byte == 0) break i;

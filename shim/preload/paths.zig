@@ -13,8 +13,10 @@ const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
 const holds = @import("holds.zig");
+const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
+const scratch = @import("scratch.zig");
 const system = @import("system.zig");
 
 pub const Start = union(enum) {
@@ -27,6 +29,7 @@ pub inline fn start(dirfd: c_int, path: [*:0]const u8, cost: region.Cost) Start 
     // No pointer, and nothing that may be looked at: the kernel says EFAULT.
     if (@intFromPtr(path) < layout.page_bytes) return .{ .kernel = .arguments };
     if (gate.isClosed()) return .{ .kernel = gate.reason() };
+    if (!memory_probe.isPath(path)) return .{ .kernel = .arguments };
     return if (path[0] == '/') fromRoot(path, cost) else fromDirectory(dirfd, path, cost);
 }
 
@@ -125,8 +128,10 @@ fn askWorkingDirectory() WorkingDirectory {
     const elsewhere: WorkingDirectory = .{ .kind = .elsewhere, .value = 0 };
     const configuration = region.configuration() orelse return elsewhere;
     const mount = configuration.mount;
-    var buffer: [4096]u8 = undefined;
-    const length = linux.getcwd(&buffer, buffer.len);
+    const room = scratch.take() orelse return .{ .kind = .unknown, .value = 0 };
+    defer room.release();
+    const buffer = room.buffer;
+    const length = linux.getcwd(buffer, buffer.len);
     if (linux.errno(length) != .SUCCESS) return elsewhere;
     const path = buffer[0 .. length - 1];
     if (path.len == 1) return .{ .kind = .above, .value = 0 };

@@ -6,6 +6,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const scratch = @import("scratch.zig");
 
 pub const groups_max = 64;
 
@@ -51,7 +52,9 @@ fn readFile(path: [*:0]const u8, status: *Status) bool {
     defer _ = linux.close(fd);
     status.* = .{};
     // Lines are short, but for the groups of who has very many, and those behind all that is looked at.
-    var buffer: [1024]u8 = undefined;
+    const room = scratch.take() orelse return false;
+    defer room.release();
+    const buffer = room.buffer[0..1024];
     var filled: usize = 0;
     while (true) {
         const length = linux.read(fd, buffer[filled..].ptr, buffer.len - filled);

@@ -11,6 +11,7 @@ const counters = @import("counters.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
 const machine_code = @import("machine_code.zig");
+const own_stack = @import("own_stack.zig");
 const system = @import("system.zig");
 
 pub const View = struct {
@@ -201,16 +202,17 @@ fn environment() ?Configuration {
 noinline fn attachNow() ?*const View {
     if (@atomicLoad(State, &state, .acquire) != .unattached) return view();
     if (!gate.mayAct()) return null;
-    const mask = system.blockSignals();
-    defer system.restoreSignals(mask);
+    own_stack.call({}, attachOnce);
+    return if (gate.isClosed()) null else view();
+}
+
+fn attachOnce(_: void) void {
     // Whoever comes while another thread is at it (or in a signal handler above it) goes through the kernel.
-    if (@cmpxchgStrong(State, &state, .unattached, .attaching, .acquire, .monotonic) != null) return view();
+    if (@cmpxchgStrong(State, &state, .unattached, .attaching, .acquire, .monotonic) != null) return;
     const mapped = map();
     if (mapped) |found| the_view = found;
     @atomicStore(State, &state, if (mapped == null) .failed else .attached, .release);
     if (mapped != null) machine_code.look(&the_view);
-    if (gate.isClosed()) return null;
-    return view();
 }
 
 /// Opens the object of the region, for its memory to be mapped or reserved; negative: it cannot be, or is not the one it should be.

@@ -11,6 +11,7 @@ const gate = @import("gate.zig");
 const liveness = @import("liveness.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
+const scratch = @import("scratch.zig");
 const system = @import("system.zig");
 
 const View = region.View;
@@ -32,18 +33,20 @@ pub const What = struct {
 
 /// A descriptor that is closed on exec, or a negative errno.
 pub fn open(v: *const View, what: What) c_int {
-    var buffer: [path_bytes_max]u8 = undefined;
-    if (pathOf(v, &buffer, what, .present)) |path| {
+    const room = scratch.wait() orelse return no_entry;
+    defer room.release();
+    const buffer = room.buffer[0..path_bytes_max];
+    if (pathOf(v, buffer, what, .present)) |path| {
         const fd = openPath(v, system.at_fdcwd, path, what);
         if (fd != no_entry and fd != no_access) return fd;
     } else if (openInSteps(v, what)) |fd| return fd;
     for (0..former_rounds_max) |_| {
-        const fd = openByFormerName(v, &buffer, what) orelse break;
+        const fd = openByFormerName(v, buffer, what) orelse break;
         if (fd == no_access) break;
         // Somebody else has asked for the name at the same time, and the kernel has given us that answer.
         if (fd != no_entry) return fd;
     }
-    return openByKey(v, &buffer, what);
+    return openByKey(v, buffer, what);
 }
 
 const former_rounds_max = 3;

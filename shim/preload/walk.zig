@@ -13,6 +13,7 @@ const gate = @import("gate.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const region = @import("region.zig");
+const scratches = @import("scratch.zig");
 const system = @import("system.zig");
 const View = region.View;
 const E = next.E;
@@ -207,16 +208,18 @@ const Walk = struct {
         return if (access_time.noteLink(w.v, link, inode)) null else .{ .kernel = .access_time };
     }
 
-    /// Links are rare and their text is large: most walks do without it on their stack.
+    /// Links are rare, and their text is large.
     noinline fn runWithText(w: *Walk, link: *volatile layout.Inode) Answer {
-        var text: LinkText = undefined;
+        const scratch = scratches.take() orelse return .{ .kernel = .busy };
+        defer scratch.release();
+        const text: *LinkText = @ptrCast(scratch.buffer);
         const remaining = std.mem.span(w.rest);
         if (remaining.len >= text.len) return .{ .kernel = .arguments };
         w.rest = text[text.len - remaining.len ..];
         @memcpy(text[text.len - remaining.len ..], remaining);
         text[text.len] = 0;
-        w.text = &text;
-        return w.expand(&text, link) orelse w.run();
+        w.text = text;
+        return w.expand(text, link) orelse w.run();
     }
 
     /// Puts the link's target before the rest of the path; an answer when the walk ends with it.
@@ -249,7 +252,7 @@ const Walk = struct {
 };
 
 /// A path that does not fit with the links in it is left to the kernel.
-const LinkText = [path_bytes_max + 1023:0]u8;
+const LinkText = [scratches.bytes_max - 1:0]u8;
 
 fn afterSlashes(path: [*:0]const u8) [*:0]const u8 {
     var at_byte = path;

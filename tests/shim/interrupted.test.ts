@@ -70,3 +70,49 @@ for (const place of ["before", "behind"] as const) {
     assertEquals((report(result.stderr).write?.fast ?? 0) > 0, true, result.stderr);
   });
 }
+
+test("pointers to memory that is not there are told as by the kernel", async () => {
+  const program = `${PROGRAMS}/test_pointers`;
+  await using tmpfs = await mountTmpfs();
+  const there = await run([program, tmpfs.dir]);
+  assertEquals(there.code, 0, there.stdout);
+  assertEquals(/ended with/.test(there.stdout), false, there.stdout);
+  for (const eager of ["1", "0"]) {
+    await using m = await mountBtfuse();
+    const here = await run([program, m.dir], {
+      env: { ...quietlyPreloaded(m), BTFUSE_EAGER: eager },
+    });
+    assertEquals(here.stdout, there.stdout, `eager ${eager}: ${here.stderr}`);
+  }
+});
+
+/** What a call of the library may take of the stack, besides what libc and the kernel take (README). */
+const STACK_BYTES_MAX = 3072;
+
+/** By call: how much of its stack a signal handler has used that makes it. */
+async function stackUse(dir: string, env: Record<string, string>): Promise<Map<string, number>> {
+  const result = await run([`${PROGRAMS}/test_stacks`, dir], { env });
+  assertEquals(result.code, 0, result.stdout + result.stderr);
+  return new Map(
+    result.stdout.trim().split("\n").map((line) => {
+      const [name = "", bytes] = line.split(" ");
+      return [name, Number(bytes)];
+    }),
+  );
+}
+
+test("calls in signal handlers take little of the stack", async () => {
+  await using tmpfs = await mountTmpfs();
+  const without = await stackUse(tmpfs.dir, {});
+  await using m = await mountBtfuse();
+  for (const eager of ["1", "0"]) {
+    const taken = await stackUse(m.dir, { ...quietlyPreloaded(m), BTFUSE_EAGER: eager });
+    assertEquals([...taken.keys()], [...without.keys()]);
+    const tooMuch = [...taken].filter(([name, bytes]) =>
+      bytes - (without.get(name) ?? 0) > STACK_BYTES_MAX
+    );
+    assertEquals(tooMuch, [], "bytes of stack");
+    // It was measured at all: these go through the ring, and to the kernel.
+    assertEquals((taken.get("create") ?? 0) > (without.get("create") ?? 0), true);
+  }
+});
