@@ -1,7 +1,7 @@
 // Calls on files that end before they return: a signal handler leaves them by siglongjmp, ends their thread, or the thread is cancelled.
 // Everything must work afterwards, for this process and for others, and nothing may be left over. It holds on every file system.
 //
-//     test_jumps jumps|threads DIRECTORY COUNT
+//     test_jumps jumps|threads|together DIRECTORY COUNT
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,15 @@ static void one_call(unsigned n, int shared, volatile int *opened) {
 }
 
 // What another process and another thread find, and this one. Each has a limit: who waits for a lock that nobody has waits for ever.
-static void *use_everything(void *unused) {
+static void *use_everything(void *among_others) {
   char read_back[6] = "";
   int fd = open("shared", O_RDWR);
-  if (fd < 0 || pwrite(fd, "hello", 5, 0) != 5 || pread(fd, read_back, 5, 0) != 5 || strcmp(read_back, "hello")) fail("using the file");
-  if (ftruncate(fd, 100000) || lseek(fd, 0, SEEK_END) != 100000 || write(fd, "end", 3) != 3 || close(fd)) fail("making it longer");
+  if (fd < 0 || pwrite(fd, "hello", 5, 0) != 5) fail("writing the file");
+  if (among_others == NULL) {
+    if (pread(fd, read_back, 5, 0) != 5 || strcmp(read_back, "hello")) fail("reading the file");
+    if (ftruncate(fd, 100000) || lseek(fd, 0, SEEK_END) != 100000 || write(fd, "end", 3) != 3) fail("making it longer");
+  }
+  if (close(fd)) fail("closing it");
   char directory[32], name[48];
   snprintf(directory, sizeof directory, "after-%d-%lx", getpid(), (long)pthread_self());
   snprintf(name, sizeof name, "%s/x", directory);
@@ -178,12 +183,92 @@ static void run_threads(long count) {
   check_afterwards();
 }
 
+// All of it at once: threads that jump out of calls, threads that are cancelled in them, and children.
+
+enum { worker_count = 4 };
+
+static __thread sigjmp_buf own_target;
+static __thread volatile sig_atomic_t may_jump;
+static pthread_t workers[worker_count];
+static volatile int is_over;
+
+static void jump_in_thread(int number) {
+  if (!may_jump) return;
+  may_jump = 0;
+  __sync_fetch_and_add(&jump_count, 1);
+  siglongjmp(own_target, 1);
+}
+
+static void *jump_for_ever(void *seed) {
+  volatile unsigned n = (unsigned)(uintptr_t)seed;
+  volatile int opened = -1, own_file = -1;
+  while (!is_over) {
+    // A fork has made the last one an ordinary descriptor.
+    if (own_file >= 0) close(own_file);
+    own_file = open("shared", O_RDWR);
+    if (sigsetjmp(own_target, 1) == 0) {
+      may_jump = 1;
+      // Descriptors that nobody knows would add up: they are made by the threads that are not left.
+      while (!is_over) if (++n % 14 != 2 && n % 14 != 10) one_call(n, own_file, &opened);
+    }
+  }
+  may_jump = 0;
+  close(own_file);
+  return NULL;
+}
+
+static void *open_for_ever(void *seed) {
+  volatile int opened = -1;
+  for (unsigned n = (unsigned)(uintptr_t)seed; !is_over; n++) one_call(n, thread_file, &opened);
+  if (opened >= 0) close(opened);
+  return NULL;
+}
+
+static void run_together(long seconds) {
+  thread_file = open("shared", O_RDWR | O_CREAT, 0644);
+  if (thread_file < 0) fail("open");
+  struct sigaction jumps = {.sa_handler = jump_in_thread};
+  sigaction(SIGUSR1, &jumps, NULL);
+  pthread_t opener;
+  if (pthread_create(&opener, NULL, open_for_ever, NULL)) fail("pthread_create");
+  for (uintptr_t i = 0; i < worker_count; i++) if (pthread_create(&workers[i], NULL, jump_for_ever, (void *)(i * 3))) fail("pthread_create");
+  time_t end = time(NULL) + seconds;
+  for (long round = 0; time(NULL) < end; round++) {
+    struct timespec pause = {0, 20000 + (round * 7919) % 100000};
+    nanosleep(&pause, NULL);
+    pthread_kill(workers[round % worker_count], SIGUSR1);
+    if (round % 50 == 25) {
+      pthread_t cancelled;
+      if (pthread_create(&cancelled, NULL, call_for_ever, round % 100 == 25 ? "anywhere" : NULL)) fail("pthread_create");
+      nanosleep(&pause, NULL);
+      pthread_cancel(cancelled);
+      if (pthread_join(cancelled, NULL)) fail("pthread_join");
+    }
+    if (round % 100 == 50) {
+      int status = 0;
+      pid_t child = fork();
+      if (child == 0) {
+        alarm(30);
+        use_everything("others");
+        _exit(0);
+      }
+      if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail("a child in between");
+    }
+  }
+  is_over = 1;
+  for (int i = 0; i < worker_count; i++) if (pthread_join(workers[i], NULL)) fail("pthread_join");
+  if (pthread_join(opener, NULL)) fail("pthread_join");
+  if (jump_count < 100) fail("jumps: too few");
+  check_afterwards();
+}
+
 int main(int count, char **arguments) {
   if (count != 4 || chdir(arguments[2])) return 2;
   memset(buffer, 'x', sizeof buffer);
   close_unknown(3);
   if (strcmp(arguments[1], "jumps") == 0) run_jumps(atol(arguments[3]));
   else if (strcmp(arguments[1], "threads") == 0) run_threads(atol(arguments[3]));
+  else if (strcmp(arguments[1], "together") == 0) run_together(atol(arguments[3]));
   else return 2;
   return 0;
 }
