@@ -151,7 +151,7 @@ pub const Superblock = extern struct {
     client_high: u32,
     /// Times that the daemon took an inode's `extend_lock` from a client that may still be alive.
     stolen_count: u32,
-    /// Goes up when the mount's path, its flags or what lies on it may have changed, and when `ended` is set: clients compare it with what it
+    /// Goes up by two when the mount's path, its flags or what lies on it may have changed, and when `ended` is set: clients compare it with what it
     /// was when they last looked.
     mount_changes: u32,
     /// When the daemon last began to look for programs that watch files (shim/watch_scan.zig), in milliseconds of CLOCK_MONOTONIC_COARSE.

@@ -152,7 +152,7 @@ fn rest() void {
 /// Nobody is served any more.
 fn giveUp() u8 {
     @atomicStore(u32, &super.ended, 1, .seq_cst);
-    _ = @atomicRmw(u32, &super.mount_changes, .Add, 1, .seq_cst);
+    tell();
     return 1;
 }
 
@@ -171,7 +171,11 @@ fn lookAgain(parents_changed: bool) void {
     // A directory above that nobody may search any more leads nowhere, for some.
     if (!parents_changed and std.meta.eql(now, known)) return;
     known = now;
-    _ = @atomicRmw(u32, &super.mount_changes, .Add, 1, .seq_cst);
+    tell();
+}
+
+fn tell() void {
+    _ = @atomicRmw(u32, &super.mount_changes, .Add, 2, .seq_cst);
 }
 
 /// Whether something has happened to a directory that is watched, and not only to what is in it.
@@ -205,7 +209,7 @@ fn watchParents() void {
         if (!watch(&mount_path, old_count) or !tellsOfRenames(&mount_path)) is_complete = false;
     }
     forgetOld(old_count);
-    @atomicStore(u32, &super.unwatched, @intFromBool(!is_complete), .release);
+    if (@atomicRmw(u32, &super.unwatched, .Xchg, @intFromBool(!is_complete), .seq_cst) != @intFromBool(!is_complete)) tell();
 }
 
 /// Adds it behind the first `old_count`. False: it cannot be watched.

@@ -20,7 +20,7 @@ extern "c" fn clock_gettime(clock: c_int, now: *system.Timespec) c_int;
 
 /// The file or directory has been read.
 pub inline fn note(o: descriptors.Open) void {
-    if (isDue(o.inode()) or gate.notesEveryReading(o.v)) noteDue(o);
+    if (isDue(o.inode()) or gate.mayNoteEveryReading(o.v)) noteDue(o);
 }
 
 /// By the mount's flags, as mount(8) has them.
@@ -68,7 +68,7 @@ inline fn isAfter(seconds: u64, rest: u32, other_seconds: u64, other_rest: u32) 
 /// A link is being read. False: the kernel has to do it, which knows the time: for a process that is no client yet, one link is not
 /// worth becoming one.
 pub fn noteLink(v: *const region.View, ino: u32, inode: *volatile layout.Inode) bool {
-    if (!isDue(inode) and !gate.notesEveryReading(v)) return true;
+    if (!isDue(inode) and !gate.mayNoteEveryReading(v)) return true;
     if (isLeftOut(gate.flags(v), inode)) return true;
     if (inode.kernel_holds & layout.kernel_holds_attributes == 0) {
         clock.accessed(v, inode);

@@ -154,15 +154,19 @@ fn mayLookAt(thread: u32) bool {
 
 // 3. From then on
 
-/// `Superblock.mount_changes` when the process last looked, with 1 << 32 set; 0: it has to look each time.
-var seen: u64 linksection(early.section) = 0;
-const looked: u64 = 1 << 32;
+/// `Superblock.mount_changes`, which is even, when the process last looked; `never` when each use has to ask: the kernel tells nobody of
+/// everything, or every reading is to be noted.
+var seen: u32 linksection(early.section) = never;
+const never: u32 = 1;
+/// The same without exceptions.
+var looked_at: u32 = never;
 /// What the mount allows, as it was then (layout.mount_*).
 var known_flags: u32 = 0;
 var known_mount: u64 = 0;
 /// When there is nobody to tell of changes: CLOCK_MONOTONIC_COARSE in milliseconds at which it is time to look again.
 var look_again_at: u64 = 0;
 const look_milliseconds = 10;
+var storing = false;
 
 /// Whether paths still lead to the mount as they did: asked before each use of a path. A load and a comparison.
 pub inline fn isCurrent(v: *const region.View) bool {
@@ -170,7 +174,7 @@ pub inline fn isCurrent(v: *const region.View) bool {
 }
 
 inline fn isSeen(v: *const region.View) bool {
-    return @atomicLoad(u32, &v.super.mount_changes, .acquire) | looked == @atomicLoad(u64, &seen, .monotonic);
+    return @atomicLoad(u32, &v.super.mount_changes, .acquire) == @atomicLoad(u32, &seen, .monotonic);
 }
 
 /// What the mount allows now (layout.mount_*).
@@ -180,15 +184,14 @@ pub inline fn flags(v: *const region.View) u32 {
 }
 
 /// Whether a reading may have to be noted that "relatime" would not note.
-pub inline fn notesEveryReading(v: *const region.View) bool {
-    return !isSeen(v) or @atomicLoad(u32, &known_flags, .monotonic) & layout.mount_strict_atime != 0;
+pub inline fn mayNoteEveryReading(v: *const region.View) bool {
+    return !isSeen(v);
 }
 
 noinline fn lookAgain(v: *const region.View) bool {
     if (isClosed() or v.super.ended != 0) return false;
-    const changes = @atomicLoad(u32, &v.super.mount_changes, .acquire);
-    const is_told = @atomicLoad(u32, &v.super.unwatched, .acquire) == 0;
-    if (!is_told and @atomicLoad(u32, &seen_untold, .monotonic) == changes) {
+    if (@atomicLoad(u32, &v.super.mount_changes, .acquire) == @atomicLoad(u32, &looked_at, .monotonic)) {
+        if (@atomicLoad(u32, &v.super.unwatched, .acquire) == 0) return true;
         if (coarseMilliseconds() < @atomicLoad(u64, &look_again_at, .monotonic)) return true;
     }
     own_stack.call(v, lookNow);
@@ -201,9 +204,6 @@ fn lookNow(v: *const region.View) void {
     close(if (why == .not_attached) .mount_changed else why);
 }
 
-/// As `seen`, where the kernel tells nobody of everything.
-var seen_untold: u32 = 0;
-
 /// Looks at the mount as the kernel shows it to this process. Null: it is what the region is about, and can be reached by its path.
 fn look(v: *const region.View) ?counters.Reason {
     // First: what happens meanwhile is looked at again.
@@ -215,11 +215,15 @@ fn look(v: *const region.View) ?counters.Reason {
     if (view.place.device != v.device or view.place.ino != layout.root_ino) return .mount_changed;
     if (view.mount.is_covered) return .mount_changed;
     if (view.mount.flags & layout.mount_id_mapped != 0) return .other_namespace;
+    // What belongs together is stored by one thread at a time. Who finds another one at it looks again the next time.
+    if (@atomicRmw(bool, &storing, .Xchg, true, .acquire)) return null;
+    defer @atomicStore(bool, &storing, false, .release);
     @atomicStore(u64, &known_mount, view.place.mount, .monotonic);
-    @atomicStore(u32, &known_flags, view.mount.flags, .release);
-    @atomicStore(u32, &seen_untold, changes, .monotonic);
+    @atomicStore(u32, &known_flags, view.mount.flags, .monotonic);
+    @atomicStore(u32, &looked_at, changes, .monotonic);
     @atomicStore(u64, &look_again_at, now + look_milliseconds, .monotonic);
-    @atomicStore(u64, &seen, if (is_told) changes | looked else 0, .release);
+    const is_strict = view.mount.flags & layout.mount_strict_atime != 0;
+    @atomicStore(u32, &seen, if (is_told and !is_strict) changes else never, .release);
     return null;
 }
 

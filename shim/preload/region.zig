@@ -331,7 +331,7 @@ fn pageAt(base: [*]u8, page: u32) [*]u8 {
 pub fn end(v: *const View) void {
     @atomicStore(u32, @volatileCast(&v.super.ended), 1, .release);
     // By which they notice (gate.zig).
-    _ = @atomicRmw(u32, &v.super.mount_changes, .Add, 1, .seq_cst);
+    _ = @atomicRmw(u32, &v.super.mount_changes, .Add, 2, .seq_cst);
 }
 
 /// Whether the mount has gone; what is open may still be read.

@@ -33,7 +33,7 @@ export function startRing(region: Region, fuseFd: number, cache: CacheMode): Rin
 
 function tellEnd({ superblock, address }: Region): void {
   Atomics.store(superblock, SUPER_ENDED, 1);
-  Atomics.add(superblock, SUPER_MOUNT_CHANGES, 1);
+  Atomics.add(superblock, SUPER_MOUNT_CHANGES, 2);
   Atomics.add(superblock, SUPER_WRITE_INDEX, 1);
   native().bt_futex_wake(address + BigInt(SUPER_WRITE_INDEX * 4), 1);
 }
