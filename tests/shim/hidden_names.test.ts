@@ -8,7 +8,14 @@ import {
   SUPER_GRANT_COUNT,
 } from "../../src/region/layout.gen.ts";
 import { EAGAIN, EINVAL, ENOENT, ESTALE } from "../../src/core/errno.ts";
-import { type BtfuseMount, mountBtfuse, mountTmpfs, runOk, waitUntil } from "../support/mounts.ts";
+import {
+  type BtfuseMount,
+  mountBtfuse,
+  mountTmpfs,
+  runOk,
+  showingBoth,
+  waitUntil,
+} from "../support/mounts.ts";
 import type { InodeName, RingClient } from "./ring_client.ts";
 import { close, DIRECTORY, exists, make, names, ringTest } from "./ring_support.ts";
 import { canPreload, preloaded, quietlyPreloaded, report } from "./support.ts";
@@ -38,7 +45,7 @@ import ctypes, os, select, sys
 libc = ctypes.CDLL(None)
 fd = libc.inotify_init1(0o4000)
 libc.inotify_add_watch(fd, sys.argv[1].encode(), 0xfff)
-print("watching", flush=True)
+os.write(1, b"watching\\n")
 sys.stdin.read()
 while select.select([fd], [], [], 0)[0]: print(os.read(fd, 65536))
 `;
@@ -60,7 +67,7 @@ print(os.wait()[1], os.fstat(fd).st_size)
 Deno.test({
   name: "hidden names: who watches the root directory is told of none",
   ignore,
-  async fn() {
+  fn: showingBoth(async () => {
     await using m = await mountBtfuse({ size: "16M", options: ["allow_other"] });
     Deno.chmodSync(m.dir, 0o1777);
     const watcher = new Deno.Command("setpriv", {
@@ -77,7 +84,7 @@ Deno.test({
     for (let part = await reader.read(); !part.done; part = await reader.read()) told += part.value;
     assertEquals((await watcher.status).success, true);
     assertEquals(told.match(/\.btfuse/g), null, told);
-  },
+  }),
 });
 
 interface Revealed {
