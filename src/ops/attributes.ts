@@ -150,8 +150,9 @@ export function statfs(x: Exchange): number {
   const out = x.replyWords;
   out.fill(0, OUT_BODY, OUT_BODY + KSTATFS_WORDS);
   out[OUT_BODY + KSTATFS_BLOCKS] = blockPool.count - 1;
-  // What is free can be written.
-  out[OUT_BODY + KSTATFS_BFREE] = x.fs.writableBlockCount;
+  out[OUT_BODY + KSTATFS_BFREE] = blockPool.available;
+  // What is said to be available to programs can be written, by one large file as well. df(1) takes
+  // "used" from the line above, so that nothing is used in an empty file system.
   out[OUT_BODY + KSTATFS_BAVAIL] = x.fs.writableBlockCount;
   out[OUT_BODY + KSTATFS_FILES] = inodePool.count - 1;
   out[OUT_BODY + KSTATFS_FFREE] = inodePool.available;

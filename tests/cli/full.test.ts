@@ -1,4 +1,4 @@
-/** Where room ends: what statvfs(3) calls free can be written, and a mapping tells at once what it cannot keep. */
+/** Where room ends: what statvfs(3) calls available can be written, and a mapping tells at once what it cannot keep. */
 import { assertEquals } from "@std/assert";
 import { canPreload, quietlyPreloaded } from "../shim/support.ts";
 import { btfuse } from "./support.ts";
@@ -12,7 +12,7 @@ const FREE_SPACE = `
 import os, sys
 def free():
     s = os.statvfs(sys.argv[1])
-    return min(s.f_bavail, s.f_bfree) * s.f_frsize
+    return s.f_bavail * s.f_frsize
 for round in range(3):
     f = os.open(sys.argv[1] + "/big", os.O_CREAT | os.O_RDWR)
     os.posix_fallocate(f, 0, free() - 64 * 1024)
