@@ -21,7 +21,7 @@ fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
         const flags = o.flags;
         if (flags & descriptors.access_mask == 0) return next.fail(.BADF);
         const total = calls_data.totalOf(parts) orelse return next.fail(.INVAL);
-        for (parts) |part| if (!memory_probe.isOfPrograms(part.base) or !memory_probe.canRead(part.base, @min(part.len, total))) return aside(fd, .arguments);
+        for (parts) |part| if (!memory_probe.canRead(part.base, part.len)) return aside(fd, .arguments);
         if (total == 0) return 0;
         const stored = if (offset) |given|
             store.store(o, parts, total, if (flags & append_flag != 0) store.at_end else @intCast(given))

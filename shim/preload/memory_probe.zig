@@ -64,7 +64,7 @@ inline fn can(comptime access: Access, address: usize, length: usize) bool {
 }
 
 noinline fn canLater(comptime access: Access, address: usize, length: usize) bool {
-    if (length == 0) return true;
+    if (length == 0) return address >> 47 == 0;
     const end = std.math.add(usize, address, length) catch return false;
     const is_known = if (access == .read) isReadable else isWritable;
     var page = address >> page_shift;

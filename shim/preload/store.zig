@@ -44,16 +44,14 @@ pub const at_end: u64 = std.math.maxInt(u64);
 pub fn store(o: Open, parts: []const Part, total: usize, offset: u64) Stored {
     const inode = o.inode();
     if (why(o.v, inode)) |reason| return .{ .kernel = reason };
-    const step = holds.push(&finishLeft, o.ino);
+    // Few stores before the lock is taken, which waits for them.
+    const before = @atomicLoad(u32, storingSlot(o.v), .monotonic);
+    const step = holds.pushWith(&finishLeft, o.ino, before, o.generation);
     defer holds.pop(step);
-    step.c = o.generation;
     const stored = locked(o, inode, parts, total, offset, step);
     if (stored == .bytes) told(o, inode, stored.bytes.grew);
     return stored;
 }
-
-/// In a store's step: the lower half is what `storing_ino` has said before.
-const has_slot: usize = 1 << 32;
 
 /// A store has been left at some instruction. What it has stored is as after a crash: bytes behind the end, of which `tail_dirty` tells,
 /// or some blocks of several. The lock is given back, and the kernel forgets what it holds.
@@ -67,7 +65,7 @@ fn finishLeft(step: *volatile holds.Hold) callconv(.c) void {
         if (@atomicLoad(u64, word, .acquire) == lockWord()) @atomicStore(u64, &inode.extend_end, 0, .monotonic);
         _ = @cmpxchgStrong(u64, word, lockWord(), 0, .release, .monotonic);
     }
-    if (step.b & has_slot != 0) @atomicStore(u32, storingSlot(v), @truncate(step.b), .release);
+    @atomicStore(u32, storingSlot(v), @truncate(step.b), .release);
     if (!step.is_taken) return;
     clock.written(v, inode);
     if (@atomicLoad(u32, &inode.kernel_holds, .seq_cst) != 0) ring.invalidate(v, ino, @truncate(step.c), true);
@@ -270,8 +268,7 @@ inline fn storingSlot(v: *const View) *u32 {
 /// Null: somebody else has it for longer than can be waited for.
 inline fn lock(v: *const View, inode: *volatile Inode, ino: u32, step: *volatile holds.Hold) ?Hold {
     const slot = storingSlot(v);
-    const before = @atomicLoad(u32, slot, .monotonic);
-    step.b = has_slot | before;
+    const before: u32 = @truncate(step.b);
     @atomicStore(u32, slot, ino, .release);
     const word: *u64 = @ptrCast(@alignCast(@volatileCast(&inode.extend_lock)));
     var hold: Hold = .{ .word = word, .own = lockWord(), .nested = false, .slot = slot, .slot_before = before };
