@@ -12,7 +12,7 @@
 //!     bin/test_jumps            program of the tests: calls that signal handlers leave; C, because it calls setjmp
 //!     bin/test_stacks           program of the tests: what calls take of a signal handler's stack; C
 //!     bin/test_pointers         program of the tests: calls with pointers to nothing; C
-//!     lib/libtest_by_syscall.so library of the tests: functions of libc by syscall(2); C
+//!     test_lib/libtest_by_syscall.so library of the tests: functions of libc by syscall(2); C
 //!     bin/golden_layout         prints records of the layout for the tests
 
 const std = @import("std");
@@ -97,7 +97,8 @@ pub fn build(b: *std.Build) void {
         // as Deno by the launcher, would inherit that: ask for less than anybody has.
         if (part.kind == .static_program) artifact.stack_size = 256 * 1024;
         // One step a part, so that `zig build gen_layout` works while others do not compile.
-        const install = b.addInstallArtifact(artifact, .{});
+        // Every library in lib becomes part of the executable; those of the tests lie elsewhere.
+        const install = b.addInstallArtifact(artifact, if (part.kind == .c_library) .{ .dest_dir = .{ .override = .{ .custom = "test_lib" } } } else .{});
         b.getInstallStep().dependOn(&install.step);
         b.step(part.name, part.source).dependOn(&install.step);
         switch (part.kind) {

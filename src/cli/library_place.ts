@@ -34,7 +34,6 @@ import {
 import { findLibrary } from "../../ffi/library_path.ts";
 
 const LIBRARY_NAME = "libbtfuse_preload.so";
-const LIBRARY_NAME_32BIT = "libbtfuse_preload_32bit.so";
 const SANITIZER_LINK = "before-libasan.so";
 const PLATFORMS = "platforms";
 const PLATFORM = "x86_64";
@@ -52,7 +51,7 @@ const LINKER_32BIT = "/lib/ld-linux.so.2";
 
 /** @returns the library's path as LD_PRELOAD can name it: absolute, perhaps with `$PLATFORM` in it */
 export function placeLibrary(): string {
-  const source = findLibrary(LIBRARY_NAME);
+  const source = findLibrary("libbtfuse_preload.so");
   for (const place of publicPlaces(effectiveUser())) {
     const path = copyTo(place, source);
     if (path !== undefined) return path;
@@ -78,7 +77,7 @@ export function copyTo(place: string, source: string): string | undefined {
   try {
     makePublicDirectories(place, [version, PLATFORMS]);
     placeFile(`${tree}/${PLATFORM}`, source);
-    placeFile(`${tree}/${PLATFORM_32BIT}`, findLibrary(LIBRARY_NAME_32BIT));
+    placeFile(`${tree}/${PLATFORM_32BIT}`, findLibrary("libbtfuse_preload_32bit.so"));
     for (const [name, target] of Object.entries(platformAliases)) {
       placeLink(`${tree}/${name}`, target);
     }

@@ -11,7 +11,7 @@ import {
 import { run } from "../support/command.ts";
 
 const PROGRAMS = `${repositoryRoot}shim/zig-out/bin`;
-const BY_SYSCALL = `${repositoryRoot}shim/zig-out/lib/libtest_by_syscall.so`;
+const BY_SYSCALL = `${repositoryRoot}shim/zig-out/test_lib/libtest_by_syscall.so`;
 
 /** Runs a program of tests/interrupted on tmpfs, and on a mount under the library, attached at once and later. */
 async function compareInterrupted(program: string, ...args: [string, ...string[]]): Promise<void> {
