@@ -143,7 +143,9 @@ fn Calls(comptime name: [:0]const u8) type {
 /// The parts of a vector for a descriptor of ours; null: the kernel's, be it for a wrong count.
 fn partsOf(fd: c_int, parts: [*]const Iovec, count: c_int) ?[]const Iovec {
     if (!isOurs(fd)) return null;
-    if (count >= 0 and count <= iov_max and (count == 0 or memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Iovec)))) return parts[0..@intCast(count)];
+    // Of no parts the address says nothing: it may be 0, which as a slice would mean null.
+    if (count == 0) return &.{};
+    if (count > 0 and count <= iov_max and memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Iovec))) return parts[0..@intCast(count)];
     _ = aside(fd, .read, .arguments);
     return null;
 }

@@ -113,7 +113,7 @@ fn openPlace(place: walk.Place, o: linux.O, mask: u3) ?Opened {
         linux.S.IFLNK => return .{ .errno = if (o.DIRECTORY) .NOTDIR else .LOOP },
         else => return if (o.DIRECTORY) .{ .errno = .NOTDIR } else .{ .kernel = .special_file },
     }
-    if (writes) watches.findOutside(v);
+    if (writes) watches.findOutside(v) else watches.findOutsideFirst(v);
     if (watches.concern(v, place)) return .{ .kernel = .watched };
     // What chattr(1) says, in the kernel's order. On a mount it could not say so itself (src/ops/files.ts).
     if (writes and inode.flags & layout.inode_flag_immutable != 0) return .{ .errno = .PERM };

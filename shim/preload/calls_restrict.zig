@@ -28,7 +28,11 @@ fn OfProcess(comptime name: [:0]const u8) type {
         fn call(a: usize, b: usize, c: usize) callconv(.c) c_int {
             descriptors.materializeAll(.all);
             credentials.change();
-            defer credentials.change();
+            defer {
+                credentials.change();
+                // The directories above the mount may be closed to who the process is now.
+                gate.lookAnew();
+            }
             return next.call(name, *const fn (usize, usize, usize) callconv(.c) c_int)(a, b, c);
         }
     };

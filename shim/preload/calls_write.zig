@@ -62,7 +62,9 @@ inline fn isOurs(fd: c_int) bool {
 /// The parts of a vector for a descriptor of ours; null: the kernel's, be it for a wrong count.
 fn partsOf(fd: c_int, parts: [*]const Part, count: c_int) ?[]const Part {
     if (!isOurs(fd)) return null;
-    const known = count >= 0 and count <= calls_data.iov_max and (count == 0 or memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Part)));
+    // Of no parts the address says nothing: it may be 0, which as a slice would mean null.
+    if (count == 0) return &.{};
+    const known = count > 0 and count <= calls_data.iov_max and memory_probe.canRead(parts, @as(usize, @intCast(count)) * @sizeOf(Part));
     if (known) return parts[0..@intCast(count)];
     _ = aside(fd, .arguments);
     return null;

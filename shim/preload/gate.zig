@@ -188,6 +188,12 @@ pub inline fn mayNoteEveryReading(v: *const region.View) bool {
     return !isSeen(v);
 }
 
+/// What the process may search, or sees, may be different from now on: the mount is looked at again before the next use of a path.
+pub fn lookAnew() void {
+    @atomicStore(u32, &looked_at, never, .seq_cst);
+    @atomicStore(u32, &seen, never, .seq_cst);
+}
+
 noinline fn lookAgain(v: *const region.View) bool {
     if (isClosed() or v.super.ended != 0) return false;
     if (@atomicLoad(u32, &v.super.mount_changes, .acquire) == @atomicLoad(u32, &looked_at, .monotonic)) {

@@ -35,6 +35,16 @@ pub fn findOutside(v: *const region.View) void {
     if (!is_fresh and now -% @atomicLoad(u32, &asked_at, .monotonic) >= fresh_milliseconds) ask(v, now);
 }
 
+/// The same once in a process, before it opens anything to read: somebody may decide who may (fanotify(7), FAN_OPEN_PERM), or want to know.
+pub inline fn findOutsideFirst(v: *const region.View) void {
+    if (!@atomicLoad(bool, &has_asked, .monotonic)) {
+        @atomicStore(bool, &has_asked, true, .monotonic);
+        findOutside(v);
+    }
+}
+
+var has_asked = false;
+
 /// What README promises; while clients change files, the daemon looks more often on its own.
 const fresh_milliseconds = 250;
 

@@ -104,7 +104,11 @@ export function write(x: Exchange): number {
   if (writeFlags & WRITE_CACHE) fs.inodes.kernelUses(nodeid, KERNEL_USES_MAP);
   x.kernelHolds(nodeid, KERNEL_HOLDS_DATA);
   const appends = (x.body(WRITE_IN_FLAGS) & O_APPEND) !== 0 && (writeFlags & WRITE_CACHE) === 0;
-  if (!mayWrite(x, appends)) return -EPERM;
+  if (!mayWrite(x, appends)) {
+    // The kernel goes on showing pages that it could not write back, as if the file had changed.
+    if (writeFlags & WRITE_CACHE) misplaced(x);
+    return -EPERM;
+  }
   // Said before the lock is taken under which clients append.
   if (appends) fs.inodes.kernelUses(nodeid, KERNEL_USES_APPEND);
   const offset = appends ? AT_END : x.body64(WRITE_IN_OFFSET);
@@ -133,8 +137,8 @@ function writtenReply(x: Exchange, bytes: number): number {
 }
 
 /**
- * The kernel appends where it believes the end to be. That was wrong, because clients have made the file longer since it last
- * asked; it holds the bytes in the wrong place too, which it is told to forget.
+ * The kernel holds bytes that the file does not have, and is told to forget them: what it has appended where it believed the end to be,
+ * after clients had made the file longer; or what was stored through a mapping into a file that may not be changed.
  */
 function misplaced({ fs, nodeid, cache }: Exchange): void {
   if (cache !== "auto") return;

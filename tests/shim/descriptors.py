@@ -50,6 +50,8 @@ def reading():
     buffers = [bytearray(3), bytearray(0), bytearray(9), bytearray(100)]
     os.lseek(fd, 1, 0)
     say(os.readv(fd, buffers), buffers, os.preadv(fd, buffers, 10), buffers, os.lseek(fd, 0, 1))
+    # No parts at all, and no address of them.
+    say(libc.readv(fd, None, 0), libc.preadv(fd, None, 0, ctypes.c_long(0)), libc.readv(fd, None, -1))
     say(attempt(os.preadv, fd, buffers, 4, os.RWF_NOWAIT) in (112, "EOPNOTSUPP", "EAGAIN"), buffers[0])
     for function, *rest in [(os.pread, 5, -1), (os.preadv, buffers, -5), (os.write, b"x"), (os.pwrite, b"x", 0), (os.ftruncate, 0)]:
         say(function.__name__, attempt(function, fd, *rest))

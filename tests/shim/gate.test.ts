@@ -4,7 +4,7 @@
  */
 import { assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { type BtfuseMount, mountBtfuse, run, runOk, showingBoth } from "../support/mounts.ts";
-import { canPreload, preloaded } from "./support.ts";
+import { canPreload, preloaded, quietlyPreloaded } from "./support.ts";
 import { Visitor } from "./visitor.ts";
 
 const isRoot = canPreload && Deno.uid() === 0;
@@ -179,6 +179,47 @@ Deno.test({
       Deno.chmodSync(parent, 0o755);
     }
     assertGreater((await visitor.end()).stat?.fast ?? 0, 10);
+  }),
+});
+
+/** Uses a file of the mount, leaves its groups, and says what it may do from then on. */
+const LEAVE_GROUPS = `
+import os, sys
+d = sys.argv[1]
+for _ in range(200):
+    os.stat(d + "/file")
+def attempt(function, *arguments):
+    try:
+        function(*arguments)
+        return "done"
+    except OSError as error:
+        return error.strerror
+def all():
+    return [attempt(*each) for each in ((os.stat, d + "/file"), (os.open, d + "/file", 0), (os.listdir, d), (os.mkdir, d + "/made"))]
+print(all())
+os.setgroups([])
+os.path.exists(d + "/made")
+print(all())
+`;
+
+Deno.test({
+  name: "gate: who leaves the group that may search a directory above is not served any more",
+  ignore: !canPreload || !isRoot,
+  fn: showingBoth(async () => {
+    await using m = await mountBtfuse({ size: "64M" });
+    const parent = m.dir.slice(0, m.dir.lastIndexOf("/"));
+    Deno.writeTextFileSync(`${m.dir}/file`, "text");
+    Deno.chownSync(parent, 65534, 1005);
+    Deno.chmodSync(parent, 0o750);
+    // Root that may change its groups, and nothing else.
+    const as = ["setpriv", "--groups=1005", "--bounding-set=-all,+setgid", "--inh-caps=-all"];
+    const command = [...as, "/usr/bin/python3", "-c", LEAVE_GROUPS, m.dir];
+    const refused = `[${Array(4).fill("'Permission denied'").join(", ")}]`;
+    for (const env of [{}, quietlyPreloaded(m), { ...quietlyPreloaded(m), BTFUSE_EAGER: "0" }]) {
+      const { stdout } = await runOk(command, { env });
+      assertEquals(stdout, `['done', 'done', 'done', 'done']\n${refused}\n`);
+      Deno.removeSync(`${m.dir}/made`);
+    }
   }),
 });
 

@@ -71,3 +71,35 @@ Deno.test({
     for (const env of [{}, quietlyPreloaded(m)]) assertEquals(await shell(m.dir, env), expected);
   },
 });
+
+/** Stores through a mapping into a file that may only be appended to. Where that cannot be refused, it must not be kept. */
+const MAPPED = `
+import mmap, os, subprocess, sys
+path = sys.argv[1] + "/mapped"
+with open(path, "w") as file:
+    file.write("0123456789")
+subprocess.check_call(["chattr", "+a", path])
+try:
+    with open(path, "a+b") as file, mmap.mmap(file.fileno(), 10) as memory:
+        memory[0:1] = b"M"
+        memory.flush()
+    print("stored")
+except OSError:
+    print("refused")
+print(open(path).read())
+subprocess.check_call(["chattr", "-a", path])
+os.unlink(path)
+`;
+
+Deno.test({
+  name:
+    "inode flags: what is stored through a mapping of an append-only file is refused, and not shown",
+  ignore: !isRoot,
+  async fn() {
+    await using m = await mountBtfuse({ size: "16M" });
+    for (const env of [{}, quietlyPreloaded(m)]) {
+      const { stdout } = await runOk(["/usr/bin/python3", "-c", MAPPED, m.dir], { env });
+      assertEquals(stdout, "refused\n0123456789\n");
+    }
+  },
+});

@@ -73,3 +73,57 @@ Deno.test({
     }
   },
 });
+
+/**
+ * Decides who may open the files of a directory (fanotify(7)), then starts programs that try: nobody may open "secret". Prints what each
+ * could read.
+ */
+const GUARD = `
+import ctypes, json, os, struct, subprocess, sys, threading
+d, variables = sys.argv[1:]
+FAN_CLASS_CONTENT, FAN_MARK_ADD, FAN_OPEN_PERM, FAN_EVENT_ON_CHILD, AT_FDCWD = 4, 1, 0x10000, 0x8000000, -100
+FAN_ALLOW, FAN_DENY = 1, 2
+libc = ctypes.CDLL(None, use_errno=True)
+for name in ("free", "secret"):
+    with open(f"{d}/{name}", "w") as file:
+        file.write(name)
+guard = libc.fanotify_init(FAN_CLASS_CONTENT, 0)
+if guard < 0 or libc.fanotify_mark(guard, FAN_MARK_ADD, ctypes.c_uint64(FAN_OPEN_PERM | FAN_EVENT_ON_CHILD), AT_FDCWD, d.encode()) != 0:
+    print("not here")
+    sys.exit()
+def decide():
+    while True:
+        event = os.read(guard, 24)
+        fd = struct.unpack("=IBBHqii", event)[5]
+        secret = os.readlink(f"/proc/self/fd/{fd}").endswith("secret")
+        os.write(guard, struct.pack("=iI", fd, FAN_DENY if secret else FAN_ALLOW))
+        os.close(fd)
+threading.Thread(target=decide, daemon=True).start()
+TRY = """
+import os, sys
+for _ in range(300):
+    os.stat(sys.argv[1] + "/free")
+for name in ("free", "secret"):
+    try:
+        print(open(f"{sys.argv[1]}/{name}").read(), end=" ")
+    except OSError as error:
+        print(error.strerror, end=" ")
+print()
+"""
+import time
+time.sleep(1.5)
+print(subprocess.run([sys.executable, "-c", TRY, d], env={**os.environ, **json.loads(variables)}, stdout=subprocess.PIPE, text=True, timeout=10).stdout, end="")
+`;
+
+Deno.test({
+  name: "watchers: who decides outside who may open a file is asked for programs under the library",
+  ignore: !canPreload || Deno.uid() !== 0,
+  async fn() {
+    await using m = await mountBtfuse({ size: "16M" });
+    for (const env of [{}, quietlyPreloaded(m)]) {
+      const { stdout } = await runOk([PYTHON, "-c", GUARD, m.dir, JSON.stringify(env)]);
+      if (stdout === "not here\n") return console.log("no permission events here");
+      assertEquals(stdout, "free Operation not permitted \n");
+    }
+  },
+});
