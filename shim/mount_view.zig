@@ -36,10 +36,24 @@ const statx_mnt_id_unique: u32 = 0x4000;
 
 /// What the path leads to; the file system that it leads to is not asked. Null on any error, or when the kernel does not tell mounts apart (before Linux 5.8).
 pub fn at(path: [*:0]const u8, numbers: Numbers) ?Place {
+    return placeOf(linux.AT.FDCWD, path, 0, numbers);
+}
+
+/// The same of a descriptor, which may have been opened as a path only.
+pub fn of(fd: i32, numbers: Numbers) ?Place {
+    return placeOf(fd, "", linux.AT.EMPTY_PATH, numbers);
+}
+
+/// Which kind of number `mount` is.
+pub fn kindOf(mount: u64) Numbers {
+    return if (mount >= first_unique) .newest else .of_mountinfo;
+}
+
+fn placeOf(from: i32, path: [*:0]const u8, flags: u32, numbers: Numbers) ?Place {
     var found: linux.Statx = undefined;
     const mask = statx_ino | statx_mnt_id | if (numbers == .newest) statx_mnt_id_unique else 0;
-    const at_fdcwd: usize = @bitCast(@as(isize, linux.AT.FDCWD));
-    const result = linux.syscall5(.statx, at_fdcwd, @intFromPtr(path), linux.AT.STATX_DONT_SYNC, mask, @intFromPtr(&found));
+    const directory: usize = @bitCast(@as(isize, from));
+    const result = linux.syscall5(.statx, directory, @intFromPtr(path), flags | linux.AT.STATX_DONT_SYNC, mask, @intFromPtr(&found));
     if (linux.errno(result) != .SUCCESS) return null;
     if (@as(u32, @bitCast(found.mask)) & (statx_mnt_id | statx_mnt_id_unique) == 0) return null;
     return .{

@@ -145,9 +145,10 @@ fn Mmap(comptime name: [:0]const u8) type {
         fn call(address: usize, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) callconv(.c) usize {
             if (descriptors.find(fd)) |o| {
                 counters.kernel(.map, .materialized);
-                if (isWritable(flags, o.flags)) mark(o.inode());
                 descriptors.materializeOpen(o);
                 if (descriptors.lost(fd)) |e| return @bitCast(@as(isize, next.fail(e)));
+                // Not before: where nothing can be mapped the file stays ours.
+                if (isWritable(flags, o.flags)) mark(o.inode());
             } else if (fd >= 0) markReal(flags, fd);
             const result = next.call(name, *const fn (usize, usize, c_int, c_int, c_int, i64) callconv(.c) usize)(address, length, protection, flags, fd, offset);
             // What was there before may have gone without being seen.

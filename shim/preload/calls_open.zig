@@ -228,7 +228,7 @@ fn openReal(v: *const region.View, reserved: c_int, what: reopen.What, close_on_
     const mask = system.blockSignals();
     defer system.restoreSignals(mask);
     _ = linux.syscall1(.close, system.word(reserved));
-    const fd = reopen.open(v, what);
+    const fd = reopen.open(v, what, null);
     if (fd < 0) return .{ .errno = @enumFromInt(-fd) };
     if (!close_on_exec) _ = linux.fcntl(fd, linux.F.SETFD, 0);
     return .{ .fd = fd };

@@ -8,7 +8,9 @@ const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const memory_probe = @import("memory_probe.zig");
+const mount_root = @import("mount_root.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -264,11 +266,15 @@ fn FstatfsCall(comptime name: [:0]const u8, comptime path_name: [:0]const u8) ty
     return struct {
         fn call(fd: c_int, out: ?*anyopaque) callconv(.c) c_int {
             counters.kernel(.statfs, .mount_flags);
-            if (descriptors.inodeOf(fd) != null) {
+            if (descriptors.find(fd)) |o| if (mount_root.of(o) == null) {
                 // All of the mount is one file system.
-                const mount = region.configuration().?.mount;
-                return next.call(path_name, *const fn (Path, ?*anyopaque) callconv(.c) c_int)(mount, out);
-            }
+                if (gate.isCurrent(o.v)) {
+                    const mount = region.configuration().?.mount;
+                    return next.call(path_name, *const fn (Path, ?*anyopaque) callconv(.c) c_int)(mount, out);
+                }
+                descriptors.materializeOpen(o);
+                if (descriptors.lost(fd)) |e| return next.fail(e);
+            };
             return next.call(name, *const fn (c_int, ?*anyopaque) callconv(.c) c_int)(fd, out);
         }
     };

@@ -5,6 +5,8 @@ const linux = @import("std").os.linux;
 const layout = @import("layout");
 const data = @import("data.zig");
 const dentries = @import("dentries.zig");
+const gate = @import("gate.zig");
+const mount_root = @import("mount_root.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
@@ -25,13 +27,12 @@ const rounds_max = 1000;
 /// Where the last step starts, and its path; whoever opens it closes the directory.
 pub const Last = struct { directory: c_int, path: [:0]const u8 };
 
-/// Goes to the directory from which the rest of the path is one step. Negative errno in `directory`: it is not there, or may not be searched.
-pub fn before(v: *const View, target: Node, buffer: *Step) Last {
+/// Goes to the directory from which the rest of the path is one step, from the descriptor `root` on, or from where the mount lies. Negative errno in `directory`: it is not there, or may not be searched.
+pub fn before(v: *const View, root: ?c_int, target: Node, buffer: *Step) Last {
     // Which memory without a value does not have.
     buffer[step_bytes] = 0;
-    const configuration = region.configuration() orelse return failed(.NOENT);
     var at: u32 = layout.root_ino;
-    var directory = openDirectory(system.at_fdcwd, configuration.mount);
+    var directory = if (root) |fd| openDirectory(fd, ".") else openMount();
     for (0..steps_max) |_| {
         if (directory < 0) break;
         const next = step(v, at, target, buffer) orelse break;
@@ -45,15 +46,25 @@ pub fn before(v: *const View, target: Node, buffer: *Step) Last {
     return if (directory < 0) .{ .directory = directory, .path = "" } else failed(.NOENT);
 }
 
+fn openMount() c_int {
+    return result(linux.open(gate.mountPath() orelse return no_entry, directory_flags, 0));
+}
+
 fn failed(e: linux.E) Last {
     return .{ .directory = -@as(c_int, @intFromEnum(e)), .path = "" };
 }
 
 fn openDirectory(from: c_int, path: [:0]const u8) c_int {
-    const flags: linux.O = .{ .PATH = true, .DIRECTORY = true, .NOFOLLOW = true, .CLOEXEC = true };
-    const result = linux.openat(from, path, flags, 0);
-    return if (linux.errno(result) == .SUCCESS) @intCast(result) else -@as(c_int, @intFromEnum(linux.errno(result)));
+    return result(mount_root.openInside(from, path, @bitCast(directory_flags)));
 }
+
+const directory_flags: linux.O = .{ .PATH = true, .DIRECTORY = true, .NOFOLLOW = true, .CLOEXEC = true };
+
+fn result(code: usize) c_int {
+    return if (linux.errno(code) == .SUCCESS) @intCast(code) else -@as(c_int, @intFromEnum(linux.errno(code)));
+}
+
+const no_entry = -@as(c_int, @intFromEnum(linux.E.NOENT));
 
 const Next = struct { ino: u32, path: [:0]const u8 };
 

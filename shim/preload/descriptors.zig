@@ -21,9 +21,11 @@ const clients = @import("clients.zig");
 const description_pool = @import("description_pool.zig");
 const early = @import("early.zig");
 const full_table = @import("full_table.zig");
+const gate = @import("gate.zig");
 const holds = @import("holds.zig");
 const kept = @import("kept.zig");
 const machine_code = @import("machine_code.zig");
+const mount_root = @import("mount_root.zig");
 const placeholder = @import("placeholder.zig");
 const private = @import("private.zig");
 const region = @import("region.zig");
@@ -448,7 +450,7 @@ const keepable: u32 = 1 << 31;
 /// The same for all its descriptors: opening it made the file.
 pub const created: u32 = 1 << 30;
 /// For the kernel it is an anchor (anchor.zig).
-const anchored: u32 = 1 << 29;
+pub const anchored: u32 = 1 << 29;
 const close_on_exec_flag: u32 = @bitCast(linux.O{ .CLOEXEC = true });
 
 /// FD_CLOEXEC of a descriptor is about to be changed.
@@ -546,13 +548,15 @@ pub fn lockBoth(a: ?Open, b: ?Open) ?Both {
 // Materializing.
 
 /// The descriptor, and all that share its description, become the real file of the mount at the same offset. Nothing
-/// happens to others. When it cannot be done (the file is beyond the caller's rights by now), the placeholder stays, and
-/// the kernel answers EBADF.
+/// happens to others. When it cannot be done (the file is beyond the caller's rights, or its mount is out of reach by now), the descriptor
+/// goes on as it is, for all that the library serves, and `lost` says what the call is answered.
 pub inline fn materialize(fd: c_int) void {
     if (find(fd)) |o| materializeOpen(o);
 }
 
 pub noinline fn materializeOpen(o: Open) void {
+    // When others have covered or detached the mount, everything becomes real as long as this descriptor leads there.
+    if (o.flags & anchored != 0 and !areStopped()) gate.lookForMount(o.v);
     const mask = system.blockSignals();
     defer system.restoreSignals(mask);
     const hold = o.lock() orelse return;
@@ -585,11 +589,11 @@ const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
 /// The kernel has refused to open a file because nobody serves the mount any more.
 var is_disconnected: bool linksection(early.section) = false;
 
-/// What a call is answered on a descriptor that was to be made real and could not be, because the mount has no daemon any more: as on
-/// any file of a FUSE mount then. Null where the kernel is to answer.
+/// What a call is answered on a descriptor that was to be made real and could not be: where the mount has no daemon any more, as on
+/// any file of a FUSE mount then. Null where it is real, and the kernel is to answer.
 pub noinline fn lost(fd: c_int) ?linux.E {
     const o = find(fd) orelse return null;
-    return if (region.ended(o.v) or @atomicLoad(bool, &is_disconnected, .monotonic)) .NOTCONN else null;
+    return if (region.ended(o.v) or @atomicLoad(bool, &is_disconnected, .monotonic)) .NOTCONN else .IO;
 }
 
 fn replace(o: Open, real: c_int) void {
@@ -617,8 +621,9 @@ pub fn openReal(o: Open) c_int {
         .flags = d.flags,
         .is_directory = o.isDirectory(),
     };
-    var real = reopen.open(o.v, what);
-    if (real == no_number and placeholder.close()) real = reopen.open(o.v, what);
+    const root = mount_root.of(o);
+    var real = reopen.open(o.v, what, root);
+    if (real == no_number and placeholder.close()) real = reopen.open(o.v, what, root);
     if (real < 0 or d.offset == 0) return real;
     if (what.is_directory) lookAtStart(real);
     _ = linux.lseek(real, @intCast(d.offset), linux.SEEK.SET);
@@ -639,10 +644,14 @@ fn lookAtStart(directory: c_int) void {
 /// Every descriptor, or those that a program started by exec would inherit.
 pub fn materializeAll(which: enum { all, inherited }) void {
     kept.drop();
-    for (0..end()) |number| {
-        const open = find(@intCast(number)) orelse continue;
-        if (which == .inherited and linux.fcntl(open.fd, linux.F.GETFD, 0) & linux.FD_CLOEXEC != 0) continue;
-        materializeOpen(open);
+    // Anchors last: from them the other files can be reached.
+    for ([_]u32{ 0, anchored }) |kind| {
+        for (0..end()) |number| {
+            const open = find(@intCast(number)) orelse continue;
+            if (open.flags & anchored != kind) continue;
+            if (which == .inherited and linux.fcntl(open.fd, linux.F.GETFD, 0) & linux.FD_CLOEXEC != 0) continue;
+            materializeOpen(open);
+        }
     }
 }
 

@@ -139,7 +139,7 @@ pub fn refusal(v: *const region.View) ?counters.Reason {
     }
     if (!mayLookAt(witness)) return .sandboxed;
     if (super.label != 0 and super.label != identity.label()) return .sandboxed;
-    if (look(v)) |why| return why;
+    if (look(v, null)) |why| return why;
     _ = credentials.prime(v, &first_status, first_changes);
     umask.prime(&first_status);
     return null;
@@ -205,13 +205,14 @@ noinline fn lookAgain(v: *const region.View) bool {
 }
 
 fn lookNow(v: *const region.View) void {
-    const why = look(v) orelse return;
+    const why = look(v, @atomicLoad(u64, &known_mount, .monotonic)) orelse return;
     followMount();
     close(if (why == .not_attached) .mount_changed else why);
 }
 
-/// Looks at the mount as the kernel shows it to this process. Null: it is what the region is about, and can be reached by its path.
-fn look(v: *const region.View) ?counters.Reason {
+/// Looks at the mount as the kernel shows it to this process. Null: it is what the region is about, and can be reached by its path, which leads to
+/// the mount with the number `expected`: what is open was opened there, and another mount of the file system may be read-only.
+fn look(v: *const region.View, expected: ?u64) ?counters.Reason {
     // First: what happens meanwhile is looked at again.
     const changes = @atomicLoad(u32, &v.super.mount_changes, .acquire);
     const is_told = @atomicLoad(u32, &v.super.unwatched, .acquire) == 0;
@@ -220,6 +221,7 @@ fn look(v: *const region.View) ?counters.Reason {
     const view = mount_view.look(configuration.mount) orelse return .not_attached;
     if (view.place.device != v.device or view.place.ino != layout.root_ino) return .mount_changed;
     if (view.mount.is_covered) return .mount_changed;
+    if (expected) |number| if (view.place.mount != number) return .mount_changed;
     if (view.mount.flags & layout.mount_id_mapped != 0) return .other_namespace;
     // What belongs together is stored by one thread at a time. Who finds another one at it looks again the next time.
     if (@atomicRmw(bool, &storing, .Xchg, true, .acquire)) return null;
@@ -240,6 +242,23 @@ var moved: ?*const u8 = null;
 fn followMount() void {
     const path = mount_view.pathOf(@atomicLoad(u64, &known_mount, .monotonic), &moved_bytes) orelse return;
     @atomicStore(?*const u8, &moved, @ptrCast(path.ptr), .release);
+}
+
+/// Looks without being told by the daemon, which takes its time, whether the path leads to the mount. Where it does not, all that is open
+/// becomes the kernel's.
+pub noinline fn lookForMount(v: *const region.View) void {
+    if (isClosed() or v.super.ended != 0) return;
+    const known = @atomicLoad(u64, &known_mount, .monotonic);
+    const configuration = region.configuration() orelse return;
+    if (mount_view.at(configuration.mount, mount_view.kindOf(known))) |place| if (place.mount == known) return;
+    own_stack.call(v, lookNow);
+}
+
+/// Whether the descriptor was opened on the mount that is served, and not on another mount of its file system.
+pub fn isOnMount(fd: c_int) bool {
+    const known = @atomicLoad(u64, &known_mount, .monotonic);
+    const place = mount_view.of(fd, mount_view.kindOf(known)) orelse return false;
+    return place.mount == known;
 }
 
 /// Where the mount lies, as far as is known.
