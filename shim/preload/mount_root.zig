@@ -6,6 +6,7 @@ const linux = std.os.linux;
 const layout = @import("layout");
 const mount_view = @import("../mount_view.zig");
 const descriptors = @import("descriptors.zig");
+const gate = @import("gate.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 
@@ -23,6 +24,45 @@ pub fn find(v: *const region.View) ?c_int {
         if (o.v == v) if (of(o)) |fd| return fd;
     }
     return null;
+}
+
+/// Descriptors that are looked at: the usual limit.
+const others_max = 1024;
+
+/// The root, opened anew by what the kernel has open on the mount for this process: its working directory, or files that are not the library's. For
+/// who may read everything (CAP_DAC_READ_SEARCH).
+pub noinline fn openByOthers(v: *const region.View) ?c_int {
+    const working_directory = linux.open(".", .{ .DIRECTORY = true, .CLOEXEC = true }, 0);
+    if (linux.errno(working_directory) == .SUCCESS) {
+        defer _ = linux.syscall1(.close, working_directory);
+        if (openBy(v, @intCast(working_directory))) |root| return root;
+    }
+    for (0..others_max) |number| if (openBy(v, @intCast(number))) |root| return root;
+    return null;
+}
+
+fn openBy(v: *const region.View, fd: c_int) ?c_int {
+    const place = mount_view.of(fd, .newest) orelse return null;
+    if (place.device != v.device or !gate.isOnMount(fd)) return null;
+    const flags: linux.O = .{ .PATH = true, .DIRECTORY = true, .CLOEXEC = true };
+    // To the kernel the root is of no generation.
+    const result = openByNumber(fd, layout.root_ino, 0, @bitCast(flags));
+    return if (linux.errno(result) == .SUCCESS) @intCast(result) else null;
+}
+
+/// What name_to_handle_at(2) would say of a file on a FUSE mount, which the kernel finds by its number.
+const Handle = extern struct {
+    bytes: u32 = @sizeOf([3]u32),
+    type: u32 = 0x81,
+    ino_high: u32 = 0,
+    ino: u32,
+    generation: u32,
+};
+
+/// open_by_handle_at(2) with something open on the mount, and not as a path only.
+pub fn openByNumber(fd: c_int, ino: u32, generation: u32, flags: u32) usize {
+    const handle: Handle = .{ .ino = ino, .generation = generation };
+    return linux.syscall3(.open_by_handle_at, system.word(fd), @intFromPtr(&handle), flags);
 }
 
 /// struct open_how of openat2(2).

@@ -44,6 +44,10 @@ pub fn open(v: *const View, what: What, own_root: ?c_int) c_int {
     const fd = openBy(way, what);
     if (fd >= 0 or fd == no_number or own_root != null) return fd;
     if (mount_root.find(v)) |root| return openBy(.{ .v = v, .buffer = way.buffer, .root = root }, what);
+    if (mount_root.openByOthers(v)) |root| {
+        defer _ = linux.syscall1(.close, system.word(root));
+        return openBy(.{ .v = v, .buffer = way.buffer, .root = root }, what);
+    }
     // The file itself is better than none.
     const path = pathOf(way, what, .present) orelse return fd;
     const elsewhere = openPath(.{ .v = v, .buffer = way.buffer, .root = null, .is_any_mount = true }, system.at_fdcwd, path, what);
@@ -106,15 +110,6 @@ fn openByKey(way: Way, what: What) c_int {
     return openPath(way, way.from(), path, what);
 }
 
-/// What name_to_handle_at(2) would say of a file on a FUSE mount, which the kernel finds by its number.
-const Handle = extern struct {
-    bytes: u32 = @sizeOf([3]u32),
-    type: u32 = 0x81,
-    ino_high: u32 = 0,
-    ino: u32,
-    generation: u32,
-};
-
 /// Names do not lead to a directory on which another mount lies.
 fn openByNumber(way: Way, what: What) c_int {
     // The kernel takes no descriptor that was opened as a path only.
@@ -124,8 +119,7 @@ fn openByNumber(way: Way, what: What) c_int {
     if (linux.errno(opened) != .SUCCESS) return no_entry;
     const root: c_int = @intCast(opened);
     defer _ = linux.syscall1(.close, system.word(root));
-    const handle: Handle = .{ .ino = what.ino, .generation = what.generation };
-    const result = linux.syscall3(.open_by_handle_at, opened, @intFromPtr(&handle), opening(what));
+    const result = mount_root.openByNumber(root, what.ino, what.generation, opening(what));
     return if (linux.errno(result) == .SUCCESS) accepted(way, @intCast(result), what) else no_entry;
 }
 

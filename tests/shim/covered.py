@@ -104,13 +104,18 @@ shutil.rmtree(directory + "/sub", ignore_errors=True)
 os.makedirs(directory + "/sub")
 with open(path, "wb") as file:
     file.write(TEXT)
+said_by = 0
 reader = os.open(path, os.O_RDONLY)
 inside = os.open(directory + "/sub", os.O_RDONLY | os.O_DIRECTORY)
 if kind == "writing":
     work = [(name, operation, os.open(path, os.O_RDWR)) for name, operation in writing.items()]
     work += [(name, operation, inside) for name, operation in within.items()]
 else:
+    if kind == "holding":
+        # Stdin is always the kernel's own.
+        said_by = os.dup(0)
+        os.dup2(os.open(path, os.O_RDWR), 0)
     work = [(name, operation, reader) for name, operation in reading.items()]
 print("ready", flush=True)
-sys.stdin.readline()
+os.read(said_by, 1)
 print(json.dumps({name: said(operation, fd) for name, operation, fd in work}))

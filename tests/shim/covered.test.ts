@@ -56,7 +56,7 @@ interface Said {
 async function during(
   dir: string,
   change: Change,
-  kind: "writing" | "reading",
+  kind: "writing" | "reading" | "holding",
   env: Record<string, string> = {},
 ): Promise<Said> {
   const child = new Deno.Command(PYTHON, {
@@ -128,6 +128,17 @@ Deno.test({
       fchmod: "EIO",
       mmap: "EIO",
       flock: "EIO",
+      read: "012",
+      lseek: 3,
+      fstat: 100,
+    });
+    // Something on the mount is open for the kernel.
+    const holding = await during(m.dir, change, "holding", preloaded(m));
+    assertEquals(holding.answers, {
+      pread: "012",
+      fchmod: null,
+      mmap: null,
+      flock: null,
       read: "012",
       lseek: 3,
       fstat: 100,
