@@ -166,8 +166,13 @@ def show(tree):
     for directory, names, files in os.walk(tree):
         for name in names + files:
             path = f"{directory}/{name}"
-            if not path.endswith("/before"):
+            if path.endswith("/before"):
+                continue
+            try:
                 found[path[len(tree) :]] = describe(path, follow=False)
+            except OSError as error:
+                # A user may list some directories in which nothing may be looked at.
+                found[path[len(tree) :]] = error.strerror
     return found
 
 
