@@ -162,6 +162,8 @@ export class Clients {
     for (let client = 1; client < this.#end(); client++) {
       if (!this.isLive(client) || this.#isDead(client)) continue;
       const pid = this.#get(client, CLIENT_PID);
+      // What stray stores have made of a record is nobody's.
+      if (pid === 0) continue;
       for (let i = 0; i < this.#descriptionPages(client) * DESCRIPTIONS_PER_PAGE; i++) {
         const at = this.#descriptionAt(client, i);
         if (this.#words[at + DESCRIPTION_STATE] !== DESCRIPTION_OPEN) continue;

@@ -121,6 +121,15 @@ export function holds(pid: number, uid: number, path: string): boolean {
   return targets.some((target) => target === path || target === `${path} (deleted)`);
 }
 
+/** Whether the process has mapped a shared-memory object, called "/name"; also where we may not look. */
+export function hasMapped(pid: number, name: string): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/maps`).includes(` /dev/shm${name}`);
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
 function useBy(pid: string, mountPoint: string): string | undefined {
   const links = [["cwd", "working directory"], ["root", "root directory"], ["exe", "program"]];
   for (const [link, meaning] of links) {

@@ -11,7 +11,7 @@ import {
 } from "../region/layout.gen.ts";
 import { Clients } from "./clients.ts";
 import type { MountEntry } from "./mountinfo.ts";
-import { describeProcess, usersOf } from "./process_table.ts";
+import { describeProcess, hasMapped, usersOf } from "./process_table.ts";
 
 const DEPTH_MAX = 256;
 
@@ -30,11 +30,17 @@ export function usersOfMount(
   return [...lines, ...usersOf(mount, mounts, new Set(open.keys()))];
 }
 
-/** By process: one of the files that it has open through the library, as a path in the mount. */
+/**
+ * By process: one of the files that it has open through the library, as a path in the mount. A process named by a record that somebody
+ * else has written does not count: it does not have the region.
+ */
 export function openByPrograms(fileSystem: FileSystem): Map<number, string> {
   const open = new Map<number, string>();
+  const strangers = new Set<number>();
   for (const { pid, ino, dentry } of new Clients(fileSystem).openFiles()) {
-    if (!open.has(pid)) open.set(pid, pathOf(fileSystem, ino, dentry));
+    if (open.has(pid) || strangers.has(pid)) continue;
+    if (hasMapped(pid, fileSystem.region.name)) open.set(pid, pathOf(fileSystem, ino, dentry));
+    else strangers.add(pid);
   }
   return open;
 }
