@@ -36,6 +36,10 @@ const symbols = {
   bt_futex_wake: { parameters: ["u64", "u32"], result: "i32" },
   /** int bt_mount_watch(uint64_t superblock_address, const char *mount_point): keeps what the superblock says of the mount true from now on */
   bt_mount_watch: { parameters: ["u64", "buffer"], result: "i32" },
+  /** int bt_guardian_start(uint32_t minor): aborts the connection of the mount with this device if this process is killed */
+  bt_guardian_start: { parameters: ["u32"], result: "i32" },
+  /** void bt_guardian_end(void) */
+  bt_guardian_end: { parameters: [], result: "void" },
   /** int bt_mount_set_atime(const char *mount_point, uint32_t flags): MOUNT_* bits of the layout */
   bt_mount_set_atime: { parameters: ["buffer", "u32"], result: "i32" },
   /** int bt_mount_look(const char *path, int mountinfo, double out[2], char *mount_point, uint64_t capacity): for tests; flags and whether something lies on it */

@@ -31,9 +31,11 @@ pub const Watch = struct {
 };
 
 /// Whether the daemon has died. Then the mount has ended for every client: the kernel refuses what comes to it from now on.
+///
+/// Its first thread never ends before the others, unless it was killed; one of these may still be kept inside the kernel.
 pub noinline fn daemonHasDied(v: *const region.View) bool {
     if (region.ended(v)) return true;
-    switch (look(v.super.owner_pid)) {
+    switch (look(v.super.owner_pid, .first_thread)) {
         .gone => {},
         .unknown => return false,
         .runs => |start_ticks| if (start_ticks == v.super.owner_start_ticks or !hasOurClock(v.super.owner_pid)) return false,
@@ -44,7 +46,7 @@ pub noinline fn daemonHasDied(v: *const region.View) bool {
 
 /// Whether the process that had the pid at this time (CLOCK_BOOTTIME) has ended.
 pub fn hasEnded(pid: u32, since_nanoseconds: u64) bool {
-    return switch (look(pid)) {
+    return switch (look(pid, .every_thread)) {
         .gone => true,
         .unknown => false,
         .runs => |start_ticks| since_nanoseconds != 0 and start_ticks > since_nanoseconds / tick_nanoseconds,
@@ -60,13 +62,16 @@ pub fn monotonicNanoseconds() u64 {
 /// What a pid means now; `runs` since so many ticks after boot.
 const Look = union(enum) { gone, unknown, runs: u64 };
 
-fn look(pid: u32) Look {
+/// Which threads have to end before a process counts as gone.
+const Ended = enum { first_thread, every_thread };
+
+fn look(pid: u32, ended: Ended) Look {
     const signed = std.math.cast(i32, pid) orelse return .unknown;
     if (signed <= 0) return .unknown;
     if (linux.errno(linux.kill(signed, @enumFromInt(0))) == .SRCH) return .gone;
     var bytes: [512]u8 = undefined;
     const text = readStat(pid, &bytes) orelse return if (isReadable(signed)) .gone else .unknown;
-    return parse(text);
+    return parse(text, ended);
 }
 
 /// Whether the time since boot is the same for the process as for this one (time_namespaces(7)), so that start times may be compared.
@@ -101,7 +106,7 @@ fn readFile(name: [*:0]const u8, bytes: []u8) ?[]const u8 {
 }
 
 /// See proc_pid_stat(5). The second field, the program's name, may hold blanks and parentheses.
-fn parse(text: []const u8) Look {
+fn parse(text: []const u8, ended: Ended) Look {
     const name_end = std.mem.lastIndexOfScalar(u8, text, ')') orelse return .unknown;
     var fields = std.mem.tokenizeScalar(u8, text[name_end + 1 ..], ' ');
     const state = fields.next() orelse return .unknown;
@@ -110,7 +115,7 @@ fn parse(text: []const u8) Look {
     _ = fields.next();
     const start_ticks = std.fmt.parseInt(u64, fields.next() orelse return .unknown, 10) catch return .unknown;
     // A process whose first thread has ended while others go on is shown as a zombie, too.
-    if ((state[0] == 'Z' or state[0] == 'X') and thread_count <= 1) return .gone;
+    if ((state[0] == 'Z' or state[0] == 'X') and (thread_count <= 1 or ended == .first_thread)) return .gone;
     return .{ .runs = start_ticks };
 }
 

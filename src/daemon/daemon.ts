@@ -78,6 +78,9 @@ export async function runDaemon(request: MountRequest): Promise<number> {
     if (mount === undefined) throw new Error(`${mountPoint} was unmounted while it was mounted`);
     const [major, minor] = mount.device.split(":").map(Number);
     fileSystem.setMounted({ major, minor }, Deno.statSync("/proc/self/ns/pid").ino ?? 0);
+    // Before anybody can wait for an answer. Where it is not possible, programs may wait for a daemon that was killed at a bad moment.
+    const guarded = native().bt_guardian_start(minor);
+    if (guarded < 0) say(`nobody looks after programs if this daemon is killed: errno ${-guarded}`);
     request.whenMounted?.();
     await setUp(mount, request.options, fileSystem);
     const stopped = startWorker("kernel", region, fuseFd, request.cache);
@@ -92,6 +95,7 @@ export async function runDaemon(request: MountRequest): Promise<number> {
   } finally {
     await ring?.end();
     region.unlink();
+    native().bt_guardian_end();
   }
 }
 

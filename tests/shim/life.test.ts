@@ -1,9 +1,10 @@
 /** The ends of programs and daemons: nobody waits for who has ended, and nothing of theirs stays in use. */
 import { assertEquals, assertLess } from "@std/assert";
-import { btfuseOk, mountPoint, statusOf } from "../cli/support.ts";
+import { btfuseOk, mounted, mountPoint, statusOf } from "../cli/support.ts";
 import { btfuseCommand, mountBtfuse, runOk } from "../support/mounts.ts";
 import { canPreload, PYTHON, python, quietlyPreloaded } from "./support.ts";
 
+const KILLED_DAEMON = new URL("killed_daemon.py", import.meta.url).pathname;
 const DEAD_DAEMON = new URL("dead_daemon.py", import.meta.url).pathname;
 
 for (const isReaped of [true, false]) {
@@ -20,6 +21,21 @@ for (const isReaped of [true, false]) {
       const said = stdout.trimEnd().split("\n").map((line) => line.split(": "));
       assertEquals(said.filter(([, error]) => error !== "ENOTCONN"), []);
       assertEquals(said.length, 12);
+      await btfuseOk(["umount", m.dir]);
+    },
+  });
+}
+
+for (const eager of ["0", "1"]) {
+  Deno.test({
+    name: `life: a daemon that is killed while programs are busy at both doors, eager=${eager}`,
+    ignore: !canPreload,
+    async fn() {
+      await using m = mountPoint();
+      const pid = await mounted(m);
+      const variables = JSON.stringify({ ...quietlyPreloaded(m), BTFUSE_EAGER: eager });
+      const { stdout } = await runOk([PYTHON, KILLED_DAEMON, m.dir, `${pid}`, variables]);
+      assertEquals(stdout, "12\n");
       await btfuseOk(["umount", m.dir]);
     },
   });
