@@ -14,6 +14,7 @@ const dentries = @import("dentries.zig");
 const gate = @import("gate.zig");
 const liveness = @import("liveness.zig");
 const mount_root = @import("mount_root.zig");
+const own_stack = @import("own_stack.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
 const scratch = @import("scratch.zig");
@@ -38,6 +39,24 @@ pub const What = struct {
 
 /// A descriptor that is closed on exec, or a negative errno. `own_root`: the descriptor that is to be replaced, if it is one of the mount's root.
 pub fn open(v: *const View, what: What, own_root: ?c_int) c_int {
+    var attempt: Opening = .{ .v = v, .what = what, .own_root = own_root };
+    // Several ways are tried, one inside the other: more stack than a signal handler may have.
+    own_stack.call(&attempt, Opening.perform);
+    return attempt.result;
+}
+
+const Opening = struct {
+    v: *const View,
+    what: What,
+    own_root: ?c_int,
+    result: c_int = no_entry,
+
+    fn perform(attempt: *Opening) void {
+        attempt.result = openAnyhow(attempt.v, attempt.what, attempt.own_root);
+    }
+};
+
+fn openAnyhow(v: *const View, what: What, own_root: ?c_int) c_int {
     const room = scratch.wait() orelse return no_entry;
     defer room.release();
     const way: Way = .{ .v = v, .buffer = room.buffer[0..path_bytes_max], .root = own_root };
