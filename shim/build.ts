@@ -3,7 +3,7 @@
  *
  *     deno run -A shim/build.ts                  all of it
  *     deno run -A shim/build.ts safe             libraries with safety checks, and btfuse-safe with them, for the tests
- *     deno run -A shim/build.ts gen [--check]    the TypeScript of shim/layout.zig and shim/fuse_protocol.zig
+ *     deno run -A shim/build.ts gen [--check]    the TypeScript of the layout: shim/layout.zig and those it names
  *
  * The executable is made by `deno compile` where its base binary can be had (compile.ts), and with
  * our own launcher otherwise (launcher_file.ts). Both embed the same things: main.ts, every

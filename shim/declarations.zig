@@ -1,4 +1,4 @@
-//! Walks the public declarations of layout.zig and fuse_protocol.zig at compile time: numbers, and records (`extern struct`).
+//! Walks the public declarations of layout.zig, ring_messages.zig and fuse_protocol.zig at compile time: numbers, and records (`extern struct`).
 //! The hash that daemon and clients compare, the generated TypeScript and the byte test all see the same declarations that way, and
 //! none can be forgotten in one of them.
 

@@ -1,4 +1,4 @@
-//! Prints as TypeScript the declarations of layout.zig (argument `layout`) or those of fuse_protocol.zig (`fuse`). A record's fields are
+//! Prints as TypeScript the declarations of layout.zig and ring_messages.zig (argument `layout`) or those of fuse_protocol.zig (`fuse`). A record's fields are
 //! 32-bit indexes from its start, so that a field of record N is view[N * RECORD_WORDS + FIELD]; 64-bit fields are two words, low first.
 //! Fields smaller than a word are counted in bytes.
 
@@ -6,8 +6,8 @@ const std = @import("std");
 const layout = @import("layout.zig");
 const declarations = layout.declarations;
 
-const layout_text = "// Generated from shim/layout.zig by `deno task gen`. Do not edit.\n\n" ++
-    pair("LAYOUT_HASH", layout.layout_hash) ++ print(layout);
+const layout_text = "// Generated from shim/layout.zig and shim/ring_messages.zig by `deno task gen`. Do not edit.\n\n" ++
+    pair("LAYOUT_HASH", layout.layout_hash) ++ print(layout) ++ "\n" ++ print(layout.messages);
 const fuse_text = "// Generated from shim/fuse_protocol.zig by `deno task gen`. Do not edit.\n\n" ++ print(layout.fuse);
 
 /// A number that a double may not hold exactly, as two words.

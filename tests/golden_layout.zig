@@ -1,4 +1,4 @@
-//! Fills every record of layout.zig and fuse_protocol.zig with values that tell its fields apart, and prints all that TypeScript has to know
+//! Fills every record of layout.zig, ring_messages.zig and fuse_protocol.zig with values that tell its fields apart, and prints all that TypeScript has to know
 //! about them, under the names it has there, for tests/core/layout.test.ts:
 //!     file layout|fuse                         what follows is declared in that file
 //!     number NAME value
@@ -67,6 +67,7 @@ fn printFile(comptime File: type, name: []const u8) void {
 
 pub fn main() void {
     printFile(layout, "layout");
+    printFile(layout.messages, "layout");
     print("number LAYOUT_HASH_LO {d}\nnumber LAYOUT_HASH_HI {d}\n", .{ @as(u32, @truncate(layout.layout_hash)), layout.layout_hash >> 32 });
     printFile(layout.fuse, "fuse");
     var rest: []const u8 = out[0..out_length];

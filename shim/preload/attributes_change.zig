@@ -28,7 +28,7 @@ pub const Change = struct {
         return who.ask(change.message(place, who.own.uid), &.{}, null);
     }
 
-    fn message(change: Change, place: walk.Place, uid: u32) layout.RingSetattr {
+    fn message(change: Change, place: walk.Place, uid: u32) layout.messages.RingSetattr {
         return .{
             .inode = place.name(),
             .valid = change.valid,
@@ -44,12 +44,12 @@ pub const Change = struct {
 };
 
 /// Nanoseconds that are none are refused by the daemon.
-fn ringTime(time: system.Timespec) layout.RingTime {
+fn ringTime(time: system.Timespec) layout.messages.RingTime {
     return .{ .seconds = time.sec, .nanoseconds = std.math.cast(u32, time.nsec) orelse std.math.maxInt(u32) };
 }
 
 /// truncate(2) of a file from which it takes no privileges.
-pub fn toSize(place: walk.Place, size: u64) layout.RingSetattr {
+pub fn toSize(place: walk.Place, size: u64) layout.messages.RingSetattr {
     return (Change{ .valid = fuse.fattr_size, .size = size }).message(place, 0);
 }
 
@@ -133,7 +133,7 @@ pub fn setSpace(who: Actor, place: walk.Place, inode: *volatile Inode, space: Sp
     const loses = inode.mode & permissions.set_id_modes != 0 or inode.flags & layout.inode_flag_capability != 0;
     if (loses) return .{ .kernel = .special_file };
     if (space.mode & keep_size == 0 and limits.fileSize() != null) return .{ .kernel = .arguments };
-    return who.ask(layout.RingFallocate{
+    return who.ask(layout.messages.RingFallocate{
         .inode = place.name(),
         .offset = space.offset,
         .length = space.length,
@@ -178,8 +178,8 @@ pub fn setAttribute(who: Actor, place: walk.Place, inode: *volatile Inode, a: At
     if (who.isProtected(inode)) return .{ .kernel = .special_file };
     if (type_bits == walk.s_ifdir and inode.mode & 0o1000 != 0 and !who.isOwner(inode)) return .{ .local = .PERM };
     if (who.may(inode, 2)) |outcome| return outcome;
-    if (a.is_removed) return who.ask(layout.RingRemovexattr{ .inode = place.name() }, &.{a.name}, null);
-    const message: layout.RingSetxattr = .{ .inode = place.name(), .flags = @intCast(a.flags) };
+    if (a.is_removed) return who.ask(layout.messages.RingRemovexattr{ .inode = place.name() }, &.{a.name}, null);
+    const message: layout.messages.RingSetxattr = .{ .inode = place.name(), .flags = @intCast(a.flags) };
     return who.ask(message, &.{ a.name, "\x00", a.value }, null);
 }
 

@@ -207,7 +207,7 @@ fn attributeServed(path: Path, follow: bool, attribute: changes.Attribute) ?c_in
 /// What is to be set; null: the kernel's.
 pub fn newAttribute(attribute: Path, value: ?[*]const u8, size: usize, flags: c_int) ?changes.Attribute {
     const text = userName(attribute) orelse return null;
-    const fits = size <= layout.ring_bytes_max - layout.name_bytes_max - 1 and (size == 0 or memory_probe.canRead(value, size));
+    const fits = size <= layout.messages.ring_bytes_max - layout.name_bytes_max - 1 and (size == 0 or memory_probe.canRead(value, size));
     if (!fits or flags & ~@as(c_int, 3) != 0) return null;
     return .{ .name = text, .value = if (size == 0) "" else value.?[0..size], .flags = flags };
 }

@@ -155,12 +155,12 @@ fn copied(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: us
     const from: u64 = if (in_offset) |given| @intCast(given.*) else source.description.offset;
     const to: u64 = if (out_offset) |given| @intCast(given.*) else target.description.offset;
     if (to > layout.file_bytes_max) return null;
-    const result = ring.request(who.v, layout.RingCopy{
+    const result = ring.request(who.v, layout.messages.RingCopy{
         .inode = .{ .ino = source.ino, .generation = source.generation },
         .target = .{ .ino = target.ino, .generation = target.generation },
         .offset = from,
         .target_offset = to,
-        .length = @min(length, layout.copy_bytes_max),
+        .length = @min(length, layout.messages.copy_bytes_max),
     }) orelse return null;
     if (result < 0) return if (result == -@as(i32, @intFromEnum(next.E.NOSPC))) next.fail(.NOSPC) else null;
     counters.ring(.write);

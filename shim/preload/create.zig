@@ -26,7 +26,7 @@ const path_bytes_max = 4096;
 const permission_bits = 0o7777;
 
 /// `made` gets the file, too: it is that of a step (`watch`), because the count may have to be given back.
-pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32, made: *volatile layout.RingMade) Created {
+pub fn file(dirfd: c_int, path: [*:0]const u8, mode: u32, made: *volatile layout.messages.RingMade) Created {
     for (0..permissions.rounds_max) |_| {
         var last: walk.Last = .{};
         const place = switch (walk.beforeLast(dirfd, path, &last, .lasting)) {
@@ -60,8 +60,8 @@ pub fn watch() *volatile holds.Hold {
 }
 
 /// It lies in the step itself, because the stack may have gone when the thread has ended.
-pub fn madeIn(step: *volatile holds.Hold) *volatile layout.RingMade {
-    comptime std.debug.assert(@offsetOf(holds.Hold, "c") == @offsetOf(holds.Hold, "b") + 8 and @sizeOf(layout.RingMade) == 16);
+pub fn madeIn(step: *volatile holds.Hold) *volatile layout.messages.RingMade {
+    comptime std.debug.assert(@offsetOf(holds.Hold, "c") == @offsetOf(holds.Hold, "b") + 8 and @sizeOf(layout.messages.RingMade) == 16);
     return @ptrCast(&step.b);
 }
 
@@ -72,7 +72,7 @@ fn uncountLeft(step: *volatile holds.Hold) callconv(.c) void {
 }
 
 /// Nobody opens it after all, or it is counted as something else's.
-pub fn uncount(made: *volatile layout.RingMade) void {
+pub fn uncount(made: *volatile layout.messages.RingMade) void {
     const inode = made.inode;
     if (inode.ino == 0) return;
     made.inode.ino = 0;

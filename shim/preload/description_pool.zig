@@ -153,9 +153,9 @@ fn countOf(v: *const View, ino: u32) u32 {
         }
     }
     // Made files whose makers have not noted their description yet.
-    for (v.ring[0..layout.ring_slot_count]) |*slot| {
-        const made: *const layout.RingMade = @ptrCast(&slot.results);
-        if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done and made.inode.ino == ino) count += 1;
+    for (v.ring[0..layout.messages.ring_slot_count]) |*slot| {
+        const made: *const layout.messages.RingMade = @ptrCast(&slot.results);
+        if (@atomicLoad(u32, &slot.state, .acquire) == layout.messages.ring_done and made.inode.ino == ino) count += 1;
     }
     return count;
 }

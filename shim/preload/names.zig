@@ -65,7 +65,7 @@ pub fn make(dirfd: c_int, path: Path, mode: u32) Outcome {
 }
 
 /// null: the directory has ended meanwhile.
-pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: ?*layout.RingMade) ?Outcome {
+pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made: ?*layout.messages.RingMade) ?Outcome {
     const for_directory = mode & walk.s_ifmt == walk.s_ifdir;
     if (newNameProblem(who, place, last, for_directory)) |outcome| return outcome;
     const directory = who.inode(place.ino);
@@ -73,7 +73,7 @@ pub fn makeIn(who: Actor, place: walk.Place, last: *const Last, mode: u32, made:
     if (!for_directory and who.losesSetGid(directory, mode)) return .{ .kernel = .arguments };
     if (who.register()) |outcome| return outcome;
     const mask = umask.get() orelse return .{ .kernel = .arguments };
-    return who.ask(layout.RingMake{
+    return who.ask(layout.messages.RingMake{
         .parent = place.name(),
         .mode = mode,
         .umask = mask,
@@ -99,7 +99,7 @@ pub fn makeFile(dirfd: c_int, path: Path, mode: u32) Outcome {
 
 pub fn symlink(target: Path, dirfd: c_int, path: Path) Outcome {
     if (@intFromPtr(target) < layout.page_bytes or !memory_probe.isPath(target)) return .{ .kernel = .arguments };
-    const room = layout.ring_bytes_max - layout.name_bytes_max - nul.len;
+    const room = layout.messages.ring_bytes_max - layout.name_bytes_max - nul.len;
     const length = for (target[0..room], 0..) |byte, i| {
         if (byte == 0) break i;
     } else 0;
@@ -112,7 +112,7 @@ pub fn symlink(target: Path, dirfd: c_int, path: Path) Outcome {
         const who = permissions.actor(&why) orelse return why;
         if (newNameProblem(who, spot.place, &spot.last, false)) |outcome| return outcome;
         if (who.mayCreate(who.inode(spot.place.ino))) |outcome| return outcome;
-        const message: layout.RingSymlink = .{ .parent = spot.place.name(), .uid = who.own.uid, .gid = who.own.gid };
+        const message: layout.messages.RingSymlink = .{ .parent = spot.place.name(), .uid = who.own.uid, .gid = who.own.gid };
         return who.ask(message, &.{ spot.last.name(), nul, target[0..length] }, null) orelse continue;
     }
     return .{ .kernel = .busy };
@@ -137,7 +137,7 @@ pub fn link(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, follow: bo
         if (isDirectory(file)) return .{ .local = .PERM };
         if (who.isProtected(file)) return .{ .kernel = .special_file };
         if (watches.concern(who.v, source)) return .{ .kernel = .watched };
-        const message: layout.RingLink = .{ .inode = source.name(), .parent = spot.place.name() };
+        const message: layout.messages.RingLink = .{ .inode = source.name(), .parent = spot.place.name() };
         return who.ask(message, &.{spot.last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
@@ -161,7 +161,7 @@ pub fn remove(dirfd: c_int, path: Path, as_directory: bool) Outcome {
         if (last.slashes and !as_directory) return .{ .local = if (isDirectory(victim)) .ISDIR else .NOTDIR };
         if (who.mayDelete(who.inode(place.ino), victim, as_directory)) |outcome| return outcome;
         if (isKnownDirectory(victim)) return .{ .kernel = .materialized };
-        const message: layout.RingRemove = .{ .parent = place.name(), .as_directory = @intFromBool(as_directory) };
+        const message: layout.messages.RingRemove = .{ .parent = place.name(), .as_directory = @intFromBool(as_directory) };
         return who.ask(message, &.{last.name()}, null) orelse continue;
     }
     return .{ .kernel = .busy };
@@ -197,7 +197,7 @@ pub fn rename(old_dirfd: c_int, old: Path, new_dirfd: c_int, new: Path, flags: u
         var why: Outcome = undefined;
         const who = permissions.actor(&why) orelse return why;
         if (renameProblem(who, &from, &to, flags)) |outcome| return outcome;
-        const message: layout.RingRename = .{ .parent = from.place.name(), .new_parent = to.place.name(), .flags = flags };
+        const message: layout.messages.RingRename = .{ .parent = from.place.name(), .new_parent = to.place.name(), .flags = flags };
         return who.ask(message, &.{ from.last.name(), nul, to.last.name() }, null) orelse continue;
     }
     return .{ .kernel = .busy };

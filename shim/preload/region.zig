@@ -27,7 +27,7 @@ pub const View = struct {
     slot_count: u32,
     blocks: [*]u8,
     block_count: u32,
-    ring: [*]layout.RingSlot,
+    ring: [*]layout.messages.RingSlot,
     clients: [*]u8,
     /// st_dev of everything on the mount.
     device: u64,
@@ -290,7 +290,7 @@ fn viewOf(base: [*]u8, length: usize, object: system.Stat) ?View {
         .{ .page = super.inode_page, .bytes = @as(u64, super.inode_count_max) * @sizeOf(layout.Inode) },
         .{ .page = super.slot_page, .bytes = @as(u64, super.slot_count_max) * @sizeOf(layout.Dentry) },
         .{ .page = super.block_page, .bytes = @as(u64, super.block_count_max) * layout.block_bytes },
-        .{ .page = super.ring_page, .bytes = layout.ring_slot_count * @sizeOf(layout.RingSlot) },
+        .{ .page = super.ring_page, .bytes = layout.messages.ring_slot_count * @sizeOf(layout.messages.RingSlot) },
         .{ .page = super.client_page, .bytes = layout.client_count_max * layout.client_pages * layout.page_bytes },
     };
     for (areas) |area| {

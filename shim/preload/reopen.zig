@@ -153,7 +153,7 @@ fn formerName(v: *const View, what: What, bytes: *[layout.name_bytes_max]u8) ?[]
     return if (dentries.copyName(v, dentry, bytes[0..length])) bytes[0..length] else null;
 }
 
-fn reveal(v: *const View, what: What, by_former_name: bool) ?layout.RingRevealed {
+fn reveal(v: *const View, what: What, by_former_name: bool) ?layout.messages.RingRevealed {
     return ring.reveal(v, .{
         .inode = what.name(),
         .thread = @intCast(linux.gettid()),

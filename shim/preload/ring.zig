@@ -20,18 +20,18 @@ const yields_max = 200;
 
 /// An inode was read: its access time follows the rules of the mount. False when it was not noted.
 pub fn accessed(v: *const region.View, ino: u32, generation: u32) bool {
-    return request(v, layout.RingAccessed{ .inode = .{ .ino = ino, .generation = generation } }) == 0;
+    return request(v, layout.messages.RingAccessed{ .inode = .{ .ino = ino, .generation = generation } }) == 0;
 }
 
 /// Bytes were stored that the kernel may hold, or `grew`, the file has become longer than it knows: it holds and believes them no more.
 pub noinline fn invalidate(v: *const region.View, ino: u32, generation: u32, grew: bool) void {
-    insist(v, layout.RingInvalidate{ .inode = .{ .ino = ino, .generation = generation }, .grew = @intFromBool(grew) });
+    insist(v, layout.messages.RingInvalidate{ .inode = .{ .ino = ino, .generation = generation }, .grew = @intFromBool(grew) });
 }
 
 /// Makes room for bytes of a file: for how many, or a negative errno; null when the daemon cannot be asked. What a write takes from a
 /// file is not asked for: such files are the kernel's.
 pub noinline fn prepare(v: *const region.View, ino: u32, generation: u32, offset: u64, length: usize) ?i32 {
-    return request(v, layout.RingPrepare{
+    return request(v, layout.messages.RingPrepare{
         .inode = .{ .ino = ino, .generation = generation },
         .offset = offset,
         .length = length,
@@ -41,13 +41,13 @@ pub noinline fn prepare(v: *const region.View, ino: u32, generation: u32, offset
 
 /// Nobody has the inode open any more, and it has no names.
 pub fn release(v: *const region.View, ino: u32, generation: u32) void {
-    insist(v, layout.RingRelease{ .inode = .{ .ino = ino, .generation = generation } });
+    insist(v, layout.messages.RingRelease{ .inode = .{ .ino = ino, .generation = generation } });
 }
 
 /// What `reveal` gave: to be given back with `conceal`. null: it is impossible.
-pub fn reveal(v: *const region.View, message: layout.RingReveal) ?layout.RingRevealed {
+pub fn reveal(v: *const region.View, message: layout.messages.RingReveal) ?layout.messages.RingRevealed {
     for (0..reveal_attempts_max) |_| {
-        var revealed: layout.RingRevealed = undefined;
+        var revealed: layout.messages.RingRevealed = undefined;
         const result = change(v, message, &.{}, &revealed) orelse return null;
         if (result == 0) return revealed;
         if (result != -@as(i32, @intFromEnum(linux.E.AGAIN))) return null;
@@ -61,7 +61,7 @@ const reveal_attempts_max = 2000;
 const reveal_nanoseconds = 1_000_000;
 
 pub fn conceal(v: *const region.View, inode: layout.InodeName, grant: u32) void {
-    insist(v, layout.RingConceal{ .inode = inode, .grant = grant });
+    insist(v, layout.messages.RingConceal{ .inode = inode, .grant = grant });
 }
 
 /// Makes a request: a message of layout.zig (`Ring…`). Returns its result (0 or more, or a negative errno); null when the daemon cannot
@@ -99,7 +99,7 @@ pub fn change(v: *const region.View, message: anytype, pieces: []const []const u
 fn exchange(v: *const region.View, operation: u32, message: []const u32, pieces: []const []const u8, answer: []u8) ?i32 {
     var bytes_length: usize = 0;
     for (pieces) |piece| bytes_length += piece.len;
-    if (bytes_length > layout.ring_bytes_max) return null;
+    if (bytes_length > layout.messages.ring_bytes_max) return null;
     const step = holds.push(&finishLeft, 0);
     defer holds.pop(step);
     const slot = claim(v, step) orelse return null;
@@ -126,16 +126,16 @@ inline fn advance(step: *volatile holds.Hold, stage: usize) void {
 }
 
 /// Claimed once more before, so that at no instruction it could be somebody else's already and still count as this request's.
-fn giveBack(slot: *layout.RingSlot, step: *volatile holds.Hold) void {
+fn giveBack(slot: *layout.messages.RingSlot, step: *volatile holds.Hold) void {
     @atomicStore(u32, &slot.state, claimedByUs(), .release);
     advance(step, 0);
-    @atomicStore(u32, &slot.state, layout.ring_free, .release);
+    @atomicStore(u32, &slot.state, layout.messages.ring_free, .release);
 }
 
 /// As the state of a slot: claimed by this thread.
 inline fn claimedByUs() u32 {
     const mark = descriptors.threadWord() *% 0x9e37_79b1 >> 14;
-    return layout.ring_claimed | clients.number() << layout.ring_claim_shift | mark << 14;
+    return layout.messages.ring_claimed | clients.number() << layout.messages.ring_claim_shift | mark << 14;
 }
 
 /// The function that made the request has been left. What the daemon was asked for it does, as the kernel would have done it before the
@@ -143,54 +143,54 @@ inline fn claimedByUs() u32 {
 fn finishLeft(step: *volatile holds.Hold) callconv(.c) void {
     const v = region.view() orelse return;
     if (step.a == 0) return;
-    const slot: *layout.RingSlot = @ptrFromInt(step.a);
+    const slot: *layout.messages.RingSlot = @ptrFromInt(step.a);
     if (step.b == 0 or @atomicLoad(u32, &slot.state, .acquire) == claimedByUs()) {
         const is_ours = step.b != 0 or !holds.isNested(step);
-        if (is_ours) _ = @cmpxchgStrong(u32, &slot.state, claimedByUs(), layout.ring_free, .release, .monotonic);
+        if (is_ours) _ = @cmpxchgStrong(u32, &slot.state, claimedByUs(), layout.messages.ring_free, .release, .monotonic);
         return;
     }
     // Perhaps the daemon was not told of it yet.
     ring(v, slot);
     if (!wait(v, slot)) return;
-    const made: *const layout.RingMade = @ptrCast(&slot.results);
+    const made: *const layout.messages.RingMade = @ptrCast(&slot.results);
     const counted = if (countsAsOpened(slot) and slot.result >= 0) made.inode else null;
     giveBack(slot, step);
     if (counted) |inode| descriptors.recount(v, inode.ino, inode.generation);
 }
 
 /// Whether the request makes a file that counts as opened by who asked for it.
-fn countsAsOpened(slot: *const layout.RingSlot) bool {
-    if (slot.operation == layout.RingTmpfile.operation) return true;
-    const message: *const layout.RingMake = @ptrCast(&slot.arguments);
-    return slot.operation == layout.RingMake.operation and message.mode & linux.S.IFMT == linux.S.IFREG;
+fn countsAsOpened(slot: *const layout.messages.RingSlot) bool {
+    if (slot.operation == layout.messages.RingTmpfile.operation) return true;
+    const message: *const layout.messages.RingMake = @ptrCast(&slot.arguments);
+    return slot.operation == layout.messages.RingMake.operation and message.mode & linux.S.IFMT == linux.S.IFREG;
 }
 
-fn submit(v: *const region.View, slot: *layout.RingSlot, operation: u32, message: []const u32, bytes_length: u32) void {
+fn submit(v: *const region.View, slot: *layout.messages.RingSlot, operation: u32, message: []const u32, bytes_length: u32) void {
     slot.operation = operation;
     slot.bytes_length = bytes_length;
     @memcpy(slot.arguments[0..message.len], message);
     @atomicStore(u32, &slot.waiting, ownProcessor(), .monotonic);
-    @atomicStore(u32, &slot.state, layout.ring_ready, .seq_cst);
+    @atomicStore(u32, &slot.state, layout.messages.ring_ready, .seq_cst);
     ring(v, slot);
 }
 
 /// Another slot for each thread to start at, so that threads do not meet.
-fn claim(v: *const region.View, step: *volatile holds.Hold) ?*layout.RingSlot {
+fn claim(v: *const region.View, step: *volatile holds.Hold) ?*layout.messages.RingSlot {
     if (region.ended(v)) return null;
     const first = descriptors.threadWord() *% 0x9e37_79b1 >> 26;
-    for (0..layout.ring_slot_count) |i| {
-        const slot = &v.ring[(first + i) % layout.ring_slot_count];
-        if (@atomicLoad(u32, &slot.state, .monotonic) != layout.ring_free) continue;
+    for (0..layout.messages.ring_slot_count) |i| {
+        const slot = &v.ring[(first + i) % layout.messages.ring_slot_count];
+        if (@atomicLoad(u32, &slot.state, .monotonic) != layout.messages.ring_free) continue;
         step.a = @intFromPtr(slot);
-        if (@cmpxchgStrong(u32, &slot.state, layout.ring_free, claimedByUs(), .acquire, .monotonic) != null) continue;
+        if (@cmpxchgStrong(u32, &slot.state, layout.messages.ring_free, claimedByUs(), .acquire, .monotonic) != null) continue;
         step.is_taken = true;
         return slot;
     }
     return null;
 }
 
-fn ring(v: *const region.View, slot: *layout.RingSlot) void {
-    const number: u32 = @intCast((@intFromPtr(slot) - @intFromPtr(v.ring)) / @sizeOf(layout.RingSlot));
+fn ring(v: *const region.View, slot: *layout.messages.RingSlot) void {
+    const number: u32 = @intCast((@intFromPtr(slot) - @intFromPtr(v.ring)) / @sizeOf(layout.messages.RingSlot));
     const bit = @as(u32, 1) << @intCast(number % 32);
     _ = @atomicRmw(u32, &v.super.ring_ready[number / 32], .Or, bit, .seq_cst);
     // The worker says that it sleeps, and looks at the bits afterwards: one of both sees the other.
@@ -200,33 +200,33 @@ fn ring(v: *const region.View, slot: *layout.RingSlot) void {
 }
 
 /// Until the answer is there. False: the daemon is gone, and the slot with it.
-fn wait(v: *const region.View, slot: *layout.RingSlot) bool {
+fn wait(v: *const region.View, slot: *layout.messages.RingSlot) bool {
     const processor = ownProcessor();
     const of_worker = @atomicLoad(u32, &v.super.ring_processor, .monotonic);
-    if (of_worker == layout.worker_leaves) {
+    if (of_worker == layout.messages.worker_leaves) {
         // It needs this processor to leave it. Woken by the worker there, we would be sent after it: so do not sleep.
         for (0..yields_max) |_| {
-            if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
+            if (@atomicLoad(u32, &slot.state, .acquire) == layout.messages.ring_done) return true;
             _ = linux.syscall0(.sched_yield);
         }
     } else if (of_worker != processor) {
         // Otherwise to look for the answer would keep the worker from giving it.
         for (0..spins_max) |_| {
-            if (@atomicLoad(u32, &slot.state, .acquire) == layout.ring_done) return true;
+            if (@atomicLoad(u32, &slot.state, .acquire) == layout.messages.ring_done) return true;
             std.atomic.spinLoopHint();
         }
     }
-    @atomicStore(u32, &slot.waiting, processor | layout.client_sleeps, .seq_cst);
+    @atomicStore(u32, &slot.waiting, processor | layout.messages.client_sleeps, .seq_cst);
     var watch: liveness.Watch = .{};
     while (true) {
         const state = @atomicLoad(u32, &slot.state, .seq_cst);
-        if (state == layout.ring_done) return true;
+        if (state == layout.messages.ring_done) return true;
         // Somebody has written over it, who should not have.
-        if (state != layout.ring_ready) return false;
+        if (state != layout.messages.ring_ready) return false;
         const limit: linux.timespec = .{ .sec = 0, .nsec = liveness.look_nanoseconds };
-        const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.ring_ready, @intFromPtr(&limit));
+        const result = linux.syscall4(.futex, @intFromPtr(&slot.state), futex_wait, layout.messages.ring_ready, @intFromPtr(&limit));
         // A handled signal ends the wait, too. There may be very many of them, so that it is the clock that tells when to look.
-        if (linux.errno(result) != .SUCCESS and watch.daemonIsGone(v)) return @atomicLoad(u32, &slot.state, .acquire) == layout.ring_done;
+        if (linux.errno(result) != .SUCCESS and watch.daemonIsGone(v)) return @atomicLoad(u32, &slot.state, .acquire) == layout.messages.ring_done;
     }
 }
 

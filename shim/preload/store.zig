@@ -1,4 +1,4 @@
-//! Storing bytes into files, where they have room already; room is made by the daemon (layout.RingPrepare).
+//! Storing bytes into files, where they have room already; room is made by the daemon (layout.messages.RingPrepare).
 //!
 //! A writer holds the inode's `extend_lock`, as the daemon does for whatever changes blocks or size. Readers hold nothing: bytes
 //! come before what makes them visible, which is an entry of the block map that stops saying "unwritten", or the file's size.

@@ -52,7 +52,7 @@ var asked_at: u32 = 0;
 
 noinline fn ask(v: *const region.View, now: u32) void {
     @atomicStore(u32, &asked_at, now, .monotonic);
-    if (clients.get(v) != 0) _ = ring.request(v, layout.RingFindWatches{});
+    if (clients.get(v) != 0) _ = ring.request(v, layout.messages.RingFindWatches{});
 }
 
 /// What was watched before cannot be told from what is opened now: descriptors of the inode become real before.

@@ -1,5 +1,5 @@
 /**
- * The operations of the request ring. For each, shim/layout.zig has a record with its number and the fields of its message
+ * The operations of the request ring. For each, shim/ring_messages.zig has a record with its number and the fields of its message
  * (`RingMake`: RING_MAKE, RING_MAKE_MODE …). They call the same functions of the core as those of the kernel's door, and note
  * what the kernel has to forget.
  *

@@ -1,7 +1,7 @@
-// Generated from shim/layout.zig by `deno task gen`. Do not edit.
+// Generated from shim/layout.zig and shim/ring_messages.zig by `deno task gen`. Do not edit.
 
-export const LAYOUT_HASH_LO = 0xb51dd0fd;
-export const LAYOUT_HASH_HI = 0x9456ccd9;
+export const LAYOUT_HASH_LO = 0x7a28ccae;
+export const LAYOUT_HASH_HI = 0x201f110c;
 export const PROTOCOL_VERSION = 2;
 export const PAGE_BYTES = 4096;
 export const BLOCK_BYTES = 4096;
@@ -70,21 +70,6 @@ export const DESCRIPTION_CLAIMED = 1;
 export const DESCRIPTION_OPEN = 2;
 export const DESCRIPTION_STATE_MASK = 15;
 export const DESCRIPTION_CLAIM_SHIFT = 4;
-export const RING_SLOT_COUNT = 64;
-export const RING_FREE = 0;
-export const RING_CLAIMED = 1;
-export const RING_READY = 2;
-export const RING_DONE = 3;
-export const RING_STATE_MASK = 15;
-export const RING_CLAIM_SHIFT = 4;
-export const RING_CLAIM_CLIENT_MASK = 1023;
-export const RING_BYTES_MAX = 3904;
-export const RING_RESULTS_WORDS = 10;
-export const RING_ARGUMENTS_WORDS = 26;
-export const COPY_BYTES_MAX = 33554432;
-export const PREPARE_BYTES_MAX = 1048576;
-export const WORKER_LEAVES = 4294967295;
-export const CLIENT_SLEEPS = 1;
 export const NAME_HASH_SAMPLE = 759357807;
 
 export const SUPER_WORDS = 770;
@@ -251,6 +236,22 @@ export const DESCRIPTION_DENTRY = 9;
 export const INODE_NAME_WORDS = 2;
 export const INODE_NAME_INO = 0;
 export const INODE_NAME_GENERATION = 1;
+
+export const RING_SLOT_COUNT = 64;
+export const RING_FREE = 0;
+export const RING_CLAIMED = 1;
+export const RING_READY = 2;
+export const RING_DONE = 3;
+export const RING_STATE_MASK = 15;
+export const RING_CLAIM_SHIFT = 4;
+export const RING_CLAIM_CLIENT_MASK = 1023;
+export const RING_BYTES_MAX = 3904;
+export const RING_RESULTS_WORDS = 10;
+export const RING_ARGUMENTS_WORDS = 26;
+export const COPY_BYTES_MAX = 33554432;
+export const PREPARE_BYTES_MAX = 1048576;
+export const WORKER_LEAVES = 4294967295;
+export const CLIENT_SLEEPS = 1;
 
 export const RING_TIME_WORDS = 4;
 export const RING_TIME_SECONDS = 0;

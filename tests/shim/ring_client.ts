@@ -70,17 +70,17 @@ export interface Answer {
 /** Number and generation. */
 export type InodeName = [ino: number, generation: number];
 
-/** Of a message, by the names of layout.zig: several numbers are the words of an inode, a time, a caller. What is not given is 0. */
+/** Of a message, by the names of ring_messages.zig: several numbers are the words of an inode, a time, a caller. What is not given is 0. */
 export type Fields = Record<string, number | readonly number[]>;
 
-/** An operation by its name in layout.zig, "MAKE" for `RingMake`; or any number. */
+/** An operation by its name in ring_messages.zig, "MAKE" for `RingMake`; or any number. */
 export type Operation = string | number;
 
 const constants = layout as Record<string, number>;
 
 function constant(name: string): number {
   const value = constants[name];
-  if (value === undefined) throw new Error(`layout.zig has no ${name}`);
+  if (value === undefined) throw new Error(`ring_messages.zig has no ${name}`);
   return value;
 }
 
