@@ -8,6 +8,7 @@ const clients = @import("clients.zig");
 const clock = @import("clock.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
 const system = @import("system.zig");
@@ -90,7 +91,7 @@ noinline fn noteDue(o: descriptors.Open) void {
 fn readReally(o: descriptors.Open) void {
     const mask = system.blockSignals();
     defer system.restoreSignals(mask);
-    const real = descriptors.openReal(o);
+    const real = kernel_files.openReal(o);
     if (real < 0) return;
     defer _ = linux.syscall1(.close, system.word(real));
     _ = linux.lseek(real, 0, linux.SEEK.SET);

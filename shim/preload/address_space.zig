@@ -8,7 +8,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const layout = @import("layout");
 const clients = @import("clients.zig");
-const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
 const threads = @import("threads.zig");
@@ -20,7 +20,7 @@ const pauses_max = 100;
 
 pub noinline fn giveUp() void {
     const v = region.view() orelse return;
-    descriptors.stop();
+    kernel_files.stop();
     const is_alone = isSingleThreaded();
     const client = clients.number();
     if (client != 0) for ([_]*u32{ clients.threadSlot(&v.client(client).reading), clients.threadSlot(&v.client(client).storing_ino) }) |slot| {

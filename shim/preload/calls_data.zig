@@ -8,6 +8,7 @@ const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const mount_files = @import("mount_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
@@ -76,8 +77,8 @@ fn copyParts(o: Open, parts: []const Iovec, total: usize, offset: u64) ?usize {
 /// The kernel serves this call, and all that follow on the descriptor.
 fn aside(fd: c_int, op: counters.Op, reason: counters.Reason) ?isize {
     counters.kernel(op, reason);
-    descriptors.materialize(fd);
-    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
+    kernel_files.materialize(fd);
+    return if (kernel_files.lost(fd)) |e| next.fail(e) else null;
 }
 
 fn readOne(fd: c_int, buffer: [*]u8, count: usize, offset: ?i64) ?isize {

@@ -12,6 +12,7 @@ const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const ioctl_arguments = @import("ioctl_arguments.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const mount_files = @import("mount_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
@@ -113,8 +114,8 @@ fn ThroughCall(comptime entry: Through) type {
                 const fd: c_int = @bitCast(@as(u32, @truncate(arguments[place])));
                 if (descriptors.find(fd)) |o| {
                     counters.kernel(.descriptor, .materialized);
-                    descriptors.materializeOpen(o);
-                    if (returnsMinusOne(entry[0])) if (descriptors.lost(fd)) |errno| return @bitCast(@as(isize, next.fail(errno)));
+                    kernel_files.materializeOpen(o);
+                    if (returnsMinusOne(entry[0])) if (kernel_files.lost(fd)) |errno| return @bitCast(@as(isize, next.fail(errno)));
                 }
             }
             return next.call(entry[0], *const F)(a, b, c, d, e, f);
@@ -126,7 +127,7 @@ fn ThroughCall(comptime entry: Through) type {
 fn Dprintf(comptime name: [:0]const u8) type {
     return struct {
         fn prepare(fd: c_int) callconv(.c) *const anyopaque {
-            descriptors.materialize(fd);
+            kernel_files.materialize(fd);
             return next.call(name, *const anyopaque);
         }
         fn call() callconv(.naked) noreturn {
@@ -145,8 +146,8 @@ fn Mmap(comptime name: [:0]const u8) type {
         fn call(address: usize, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) callconv(.c) usize {
             if (descriptors.find(fd)) |o| {
                 counters.kernel(.map, .materialized);
-                descriptors.materializeOpen(o);
-                if (descriptors.lost(fd)) |e| return @bitCast(@as(isize, next.fail(e)));
+                kernel_files.materializeOpen(o);
+                if (kernel_files.lost(fd)) |e| return @bitCast(@as(isize, next.fail(e)));
                 // Not before: where nothing can be mapped the file stays ours.
                 if (isWritable(flags, o.flags)) mark(o.inode());
             } else if (fd >= 0) markReal(flags, fd);
@@ -184,9 +185,9 @@ noinline fn markReal(flags: c_int, fd: c_int) void {
 fn Lockf(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int, command: c_int, length: i64) callconv(.c) c_int {
-            descriptors.materialize(fd);
-            if (descriptors.lost(fd)) |e| return next.fail(e);
-            descriptors.stopForLocks(fd);
+            kernel_files.materialize(fd);
+            if (kernel_files.lost(fd)) |e| return next.fail(e);
+            kernel_files.stopForLocks(fd);
             return next.call(name, *const fn (c_int, c_int, i64) callconv(.c) c_int)(fd, command, length);
         }
     };
@@ -278,8 +279,8 @@ fn control(o: descriptors.Open, request: u32, argument: usize) ?c_int {
         else => {},
     }
     counters.kernel(.descriptor, .materialized);
-    descriptors.materializeOpen(o);
-    return if (descriptors.lost(o.fd)) |e| next.fail(e) else null;
+    kernel_files.materializeOpen(o);
+    return if (kernel_files.lost(o.fd)) |e| next.fail(e) else null;
 }
 
 // Waiting for descriptors.
@@ -289,7 +290,7 @@ const Pollfd = extern struct { fd: c_int, events: i16, revents: i16 };
 pub fn materializePolled(polled: [*]const Pollfd, count: c_ulong) void {
     kept.letMountGo();
     if (!descriptors.any() or !memory_probe.canRead(polled, count *| @sizeOf(Pollfd))) return;
-    for (polled[0..count]) |entry| descriptors.materialize(entry.fd);
+    for (polled[0..count]) |entry| kernel_files.materialize(entry.fd);
 }
 
 pub fn materializeSelected(count: c_int, sets: [3]?[*]const usize) void {
@@ -299,7 +300,7 @@ pub fn materializeSelected(count: c_int, sets: [3]?[*]const usize) void {
         for (sets) |set| {
             const words = set orelse continue;
             if (!memory_probe.canRead(words + fd / 64, @sizeOf(usize))) continue;
-            if (words[fd / 64] >> @intCast(fd % 64) & 1 != 0) descriptors.materialize(@intCast(fd));
+            if (words[fd / 64] >> @intCast(fd % 64) & 1 != 0) kernel_files.materialize(@intCast(fd));
         }
     }
 }
@@ -327,12 +328,12 @@ fn SelectCall(comptime name: [:0]const u8) type {
 
 /// epoll(7) does not take files and directories. FUSE's files it would take, so that the kernel is not asked.
 fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: ?*anyopaque) callconv(.c) c_int {
-    descriptors.materialize(epoll);
+    kernel_files.materialize(epoll);
     const is_ours = descriptors.find(fd) != null;
     const is_refused = is_ours or mount_files.isFile(fd);
     const is_open = is_refused and linux.errno(linux.fcntl(epoll, linux.F.GETFD, 0)) == .SUCCESS;
     if (is_open and (event != null or operation == linux.EPOLL.CTL_DEL)) return next.fail(.PERM);
-    if (is_ours) descriptors.materialize(fd);
+    if (is_ours) kernel_files.materialize(fd);
     return next.call("epoll_ctl", *const fn (c_int, c_int, c_int, ?*anyopaque) callconv(.c) c_int)(epoll, operation, fd, event);
 }
 
@@ -350,7 +351,7 @@ fn AioCall(comptime name: [:0]const u8, comptime place: u1) type {
 }
 
 fn materializeAio(block: ?*align(1) const c_int) void {
-    if (descriptors.any() and memory_probe.canRead(block, @sizeOf(c_int))) descriptors.materialize(block.?.*);
+    if (descriptors.any() and memory_probe.canRead(block, @sizeOf(c_int))) kernel_files.materialize(block.?.*);
 }
 
 fn ListioCall(comptime name: [:0]const u8) type {
@@ -388,20 +389,20 @@ fn materializePassed(message: *const Msghdr) void {
         if (header.length < @sizeOf(Cmsghdr) or header.length > message.control_length - at) return;
         if (header.level == sol_socket and header.type == scm_rights) {
             const fds: [*]align(1) const c_int = @ptrCast(bytes + at + @sizeOf(Cmsghdr));
-            for (fds[0 .. (header.length - @sizeOf(Cmsghdr)) / @sizeOf(c_int)]) |fd| descriptors.materialize(fd);
+            for (fds[0 .. (header.length - @sizeOf(Cmsghdr)) / @sizeOf(c_int)]) |fd| kernel_files.materialize(fd);
         }
         at += std.mem.alignForward(usize, header.length, @alignOf(Cmsghdr));
     }
 }
 
 fn sendmsg(socket: c_int, message: *const Msghdr, flags: c_int) callconv(.c) isize {
-    descriptors.materialize(socket);
+    kernel_files.materialize(socket);
     materializePassed(message);
     return next.call("sendmsg", *const fn (c_int, *const Msghdr, c_int) callconv(.c) isize)(socket, message, flags);
 }
 
 fn sendmmsg(socket: c_int, messages: [*]const Mmsghdr, count: c_uint, flags: c_int) callconv(.c) c_int {
-    descriptors.materialize(socket);
+    kernel_files.materialize(socket);
     for (messages[0..count]) |*message| materializePassed(&message.header);
     return next.call("sendmmsg", *const fn (c_int, [*]const Mmsghdr, c_uint, c_int) callconv(.c) c_int)(socket, messages, count, flags);
 }
@@ -422,7 +423,7 @@ fn Making(comptime name: [:0]const u8) type {
         const is_on_first = std.mem.startsWith(u8, name, "accept") or std.mem.eql(u8, name, "signalfd");
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) usize {
             kept.drop();
-            if (is_on_first) descriptors.materialize(@bitCast(@as(u32, @truncate(a))));
+            if (is_on_first) kernel_files.materialize(@bitCast(@as(u32, @truncate(a))));
             const function = next.call(name, *const F);
             const result = function(a, b, c, d, e);
             // Streams, which are addresses, are null then, and numbers -1.

@@ -11,6 +11,7 @@ const counters = @import("counters.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const listing = @import("listing.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
@@ -205,7 +206,7 @@ pub fn getdents64(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) isize {
         const room = @min(size, size_max);
         if (!memory_probe.canWrite(buffer, room)) {
             counters.kernel(.directory, .arguments);
-            descriptors.materializeOpen(o);
+            kernel_files.materializeOpen(o);
             break;
         }
         switch (listing.read(o, buffer[0..room])) {
@@ -218,8 +219,8 @@ pub fn getdents64(fd: c_int, buffer: [*]u8, size: usize) callconv(.c) isize {
             .closed => {},
             .busy => {
                 counters.kernel(.directory, .busy);
-                descriptors.materializeOpen(o);
-                if (descriptors.lost(fd)) |e| return next.fail(e);
+                kernel_files.materializeOpen(o);
+                if (kernel_files.lost(fd)) |e| return next.fail(e);
                 break;
             },
         }
@@ -234,7 +235,7 @@ const size_max = 1 << 20;
 fn GetdirentriesCall(comptime name: [:0]const u8) type {
     return struct {
         fn call(fd: c_int, buffer: [*]u8, size: usize, base: *i64) callconv(.c) isize {
-            descriptors.materialize(fd);
+            kernel_files.materialize(fd);
             return next.call(name, *const fn (c_int, [*]u8, usize, *i64) callconv(.c) isize)(fd, buffer, size, base);
         }
     };

@@ -2,7 +2,7 @@
 
 const counters = @import("counters.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
-const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const names = @import("names.zig");
 const next = @import("next.zig");
 const permissions = @import("permissions.zig");
@@ -27,8 +27,8 @@ pub inline fn served(op: counters.Op, outcome: Outcome, dirfds: []const c_int) ?
         },
         .kernel => |reason| {
             counters.kernel(op, reason);
-            for (dirfds) |dirfd| descriptors.materialize(dirfd);
-            if (reason != .other_path) for (dirfds) |dirfd| if (descriptors.lost(dirfd)) |e| return next.fail(e);
+            for (dirfds) |dirfd| kernel_files.materialize(dirfd);
+            if (reason != .other_path) for (dirfds) |dirfd| if (kernel_files.lost(dirfd)) |e| return next.fail(e);
             return null;
         },
     };

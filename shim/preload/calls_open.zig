@@ -10,9 +10,11 @@ const create = @import("create.zig");
 const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
+const duplicating = @import("duplicating.zig");
 const fcntl_commands = @import("fcntl_commands.zig");
 const holds = @import("holds.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
@@ -186,7 +188,7 @@ fn truncate(v: *const region.View, place: walk.Place) bool {
 
 /// open(2) with O_CREAT of a name that is not there, as far as is known.
 fn openNew(dirfd: c_int, path: Path, o: linux.O, mode: c_uint) Opened {
-    if (descriptors.areStopped()) return .{ .kernel = .materialized };
+    if (kernel_files.areStopped()) return .{ .kernel = .materialized };
     // First, so that nothing is made for a process that can open no more.
     const step = create.watch();
     defer holds.pop(step);
@@ -255,13 +257,13 @@ fn served(dirfd: c_int, path: Path, flags: c_int, mode: c_uint) ?c_int {
         .kernel => |reason| reason,
     };
     left(dirfd, path, reason);
-    return if (reason == .other_path) null else if (descriptors.lost(dirfd)) |e| next.fail(e) else null;
+    return if (reason == .other_path) null else if (kernel_files.lost(dirfd)) |e| next.fail(e) else null;
 }
 
 fn left(dirfd: c_int, path: Path, reason: counters.Reason) void {
     counters.kernel(.open, reason);
     kept.drop();
-    descriptors.materialize(dirfd);
+    kernel_files.materialize(dirfd);
     // For what was left before its path was looked at; else paths.zig has done it.
     if (reason == .arguments) descriptor_paths.materialize(dirfd, path);
 }
@@ -361,7 +363,7 @@ fn answer(result: c_int) c_int {
 fn duplicate(fd: c_int, command: i32, lowest: usize) ?c_int {
     for (0..rounds_max) |_| {
         const o = descriptors.find(fd) orelse return null;
-        const result = descriptors.duplicate(o, command, lowest) orelse {
+        const result = duplicating.duplicate(o, command, lowest) orelse {
             counters.kernel(.dup, .materialized);
             continue;
         };
@@ -395,7 +397,7 @@ pub fn dup3(from: c_int, to: c_int, flags: c_int) callconv(.c) c_int {
 
 fn duplicateOnto(from: c_int, to: c_int, flags: c_int) ?c_int {
     if (placeholder.is(from)) return next.fail(.BADF);
-    const result = descriptors.duplicateOnto(from, to, @bitCast(flags)) orelse return null;
+    const result = duplicating.duplicateOnto(from, to, @bitCast(flags)) orelse return null;
     counters.fast(.dup);
     return if (result < 0) answer(result) else to;
 }
@@ -415,7 +417,7 @@ fn Fcntl(comptime name: [:0]const u8) type {
         fn call(fd: c_int, command: c_int, argument: usize) callconv(.c) c_int {
             if (fcntl_commands.isSpecial(command)) if (fcntl_commands.serve(fd, command, argument)) |result| return result;
             if (descriptors.find(fd) != null) if (control(fd, command, argument)) |result| return result;
-            if (command == f_setlk or command == f_setlkw) descriptors.stopForLocks(fd);
+            if (command == f_setlk or command == f_setlkw) kernel_files.stopForLocks(fd);
             if (command == linux.F.DUPFD or command == f_dupfd_cloexec) kept.drop();
             const function = next.call(name, *const fn (c_int, c_int, ...) callconv(.c) c_int);
             return if (command == linux.F.DUPFD or command == f_dupfd_cloexec) again(function, .{ fd, command, argument }) else function(fd, command, argument);
@@ -443,8 +445,8 @@ fn control(fd: c_int, command: c_int, argument: usize) ?c_int {
         else => {},
     }
     counters.kernel(.fcntl, .materialized);
-    descriptors.materialize(fd);
-    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
+    kernel_files.materialize(fd);
+    return if (kernel_files.lost(fd)) |e| next.fail(e) else null;
 }
 
 /// Whether O_APPEND would change for a file that may only be appended to (chattr(1)), which the kernel does not refuse on a FUSE mount.

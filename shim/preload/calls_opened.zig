@@ -10,6 +10,7 @@ const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const data = @import("data.zig");
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const limits = @import("limits.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
@@ -131,8 +132,8 @@ fn PosixFallocate(comptime name: [:0]const u8) type {
 fn copy_file_range(in: c_int, in_offset: ?*i64, out: c_int, out_offset: ?*i64, length: usize, flags: c_uint) callconv(.c) isize {
     cancellation.point();
     if (copied(in, in_offset, out, out_offset, length, flags)) |result| return result;
-    for ([_]c_int{ in, out }) |fd| descriptors.materialize(fd);
-    for ([_]c_int{ in, out }) |fd| if (descriptors.lost(fd)) |e| return next.fail(e);
+    for ([_]c_int{ in, out }) |fd| kernel_files.materialize(fd);
+    for ([_]c_int{ in, out }) |fd| if (kernel_files.lost(fd)) |e| return next.fail(e);
     const F = fn (c_int, ?*i64, c_int, ?*i64, usize, c_uint) callconv(.c) isize;
     return next.call("copy_file_range", *const F)(in, in_offset, out, out_offset, length, flags);
 }

@@ -4,6 +4,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const next = @import("next.zig");
 const system = @import("system.zig");
 
@@ -48,7 +49,7 @@ const sun_path_bytes = 108;
 fn AddressCall(comptime name: [:0]const u8) type {
     return struct {
         fn call(socket: c_int, address: ?[*]const u8, length: u32) callconv(.c) c_int {
-            descriptors.materialize(socket);
+            kernel_files.materialize(socket);
             if (descriptors.any()) if (address) |bytes| materializeAddress(bytes, length);
             return next.call(name, *const fn (c_int, ?[*]const u8, u32) callconv(.c) c_int)(socket, address, length);
         }

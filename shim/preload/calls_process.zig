@@ -10,8 +10,8 @@ const calls_restrict = @import("calls_restrict.zig");
 const clients = @import("clients.zig");
 const counters = @import("counters.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
-const descriptors = @import("descriptors.zig");
 const exec_environment = @import("exec_environment.zig");
+const kernel_files = @import("kernel_files.zig");
 const next = @import("next.zig");
 const paths = @import("paths.zig");
 const private = @import("private.zig");
@@ -28,9 +28,9 @@ fn Copying(comptime name: [:0]const u8) type {
         const F = fn (usize, usize, usize, usize, usize) callconv(.c) c_int;
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize) callconv(.c) c_int {
             counters.kernel(.process, .materialized);
-            descriptors.closeGate();
+            kernel_files.closeGate();
             const result = next.call(name, *const F)(a, b, c, d, e);
-            if (result == 0) startChild() else descriptors.openGate();
+            if (result == 0) startChild() else kernel_files.openGate();
             return result;
         }
     };
@@ -38,16 +38,16 @@ fn Copying(comptime name: [:0]const u8) type {
 
 /// daemon(3) and forkpty(3) fork inside libc. What returns from daemon is the child.
 fn daemon(keep_directory: c_int, keep_standard: c_int) callconv(.c) c_int {
-    descriptors.closeGate();
+    kernel_files.closeGate();
     const result = next.call("daemon", *const fn (c_int, c_int) callconv(.c) c_int)(keep_directory, keep_standard);
-    if (result == 0) startChild() else descriptors.openGate();
+    if (result == 0) startChild() else kernel_files.openGate();
     if (keep_directory == 0) paths.workingDirectoryChanges();
     return result;
 }
 
 pub fn startChild() void {
     private.reset();
-    descriptors.forgetGate();
+    kernel_files.forgetGate();
     scratch.keepOwn();
     counters.reset();
 }
@@ -59,8 +59,8 @@ fn clone(function: usize, stack: usize, flags: c_int, argument: usize, parent: u
     const F = fn (usize, usize, c_int, usize, usize, usize, usize) callconv(.c) c_int;
     calls_restrict.prepareClone(@as(c_uint, @bitCast(flags)));
     const is_copy = flags & clone_thread == 0;
-    if (is_copy) descriptors.closeGate();
-    defer if (is_copy) descriptors.openGate();
+    if (is_copy) kernel_files.closeGate();
+    defer if (is_copy) kernel_files.openGate();
     return next.call("clone", *const F)(function, stack, flags, argument, parent, tls, child);
 }
 
@@ -69,9 +69,9 @@ fn clone(function: usize, stack: usize, flags: c_int, argument: usize, parent: u
 /// Everything is materialized, also what will be closed, for the exec may fail; and no client record is left behind.
 pub fn prepareExec() void {
     counters.kernel(.process, .materialized);
-    descriptors.closeGate();
+    kernel_files.closeGate();
     if (clients.isEmpty()) clients.unregister();
-    descriptors.openGate();
+    kernel_files.openGate();
 }
 
 /// Calls `prepare` with a function's arguments, which gives the next function of that name, and jumps there with the same.
@@ -168,7 +168,7 @@ fn Exec(comptime name: [:0]const u8) type {
 fn Starting(comptime name: [:0]const u8, comptime has_path: bool) type {
     return struct {
         fn call(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) callconv(.c) usize {
-            descriptors.materializeAll(.inherited);
+            kernel_files.materializeAll(.inherited);
             if (has_path) {
                 const path = @as(?[*:0]const u8, @ptrFromInt(b));
                 descriptor_paths.materialize(system.at_fdcwd, path);

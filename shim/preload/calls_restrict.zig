@@ -7,8 +7,8 @@
 const std = @import("std");
 const linux = std.os.linux;
 const credentials = @import("credentials.zig");
-const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const next = @import("next.zig");
 
 const SYS = linux.SYS;
@@ -26,7 +26,7 @@ const of_thread = .{ "setfsuid", "setfsgid", "capset" };
 fn OfProcess(comptime name: [:0]const u8) type {
     return struct {
         fn call(a: usize, b: usize, c: usize) callconv(.c) c_int {
-            descriptors.materializeAll(.all);
+            kernel_files.materializeAll(.all);
             credentials.change();
             defer {
                 credentials.change();
@@ -49,7 +49,7 @@ fn OfThread(comptime name: [:0]const u8) type {
 
 fn changeThread() void {
     credentials.changeThread();
-    descriptors.materializeAll(.all);
+    kernel_files.materializeAll(.all);
 }
 
 // What paths lead to

@@ -9,6 +9,7 @@ const credentials = @import("credentials.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const mount_root = @import("mount_root.zig");
 const next = @import("next.zig");
@@ -79,8 +80,8 @@ const Use = union(enum) { result: c_int, errno: next.E, kernel: counters.Reason,
 noinline fn left(op: counters.Op, dirfd: c_int, reason: counters.Reason) ?c_int {
     counters.kernel(op, reason);
     if (dirfd == at_fdcwd) return null;
-    descriptors.materialize(dirfd);
-    return if (reason == .other_path) null else if (descriptors.lost(dirfd)) |e| next.fail(e) else null;
+    kernel_files.materialize(dirfd);
+    return if (reason == .other_path) null else if (kernel_files.lost(dirfd)) |e| next.fail(e) else null;
 }
 
 /// The same for arguments that only the kernel is to judge; nobody has looked at the path yet.
@@ -272,8 +273,8 @@ fn FstatfsCall(comptime name: [:0]const u8, comptime path_name: [:0]const u8) ty
                     const mount = region.configuration().?.mount;
                     return next.call(path_name, *const fn (Path, ?*anyopaque) callconv(.c) c_int)(mount, out);
                 }
-                descriptors.materializeOpen(o);
-                if (descriptors.lost(fd)) |e| return next.fail(e);
+                kernel_files.materializeOpen(o);
+                if (kernel_files.lost(fd)) |e| return next.fail(e);
             };
             return next.call(name, *const fn (c_int, ?*anyopaque) callconv(.c) c_int)(fd, out);
         }

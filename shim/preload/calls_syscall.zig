@@ -11,6 +11,7 @@ const descriptor_paths = @import("descriptor_paths.zig");
 const descriptors = @import("descriptors.zig");
 const holds = @import("holds.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const limits = @import("limits.zig");
 const materialize_words = @import("materialize_words.zig");
 const memory_probe = @import("memory_probe.zig");
@@ -107,7 +108,7 @@ fn syscall(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize, f: u
         @intFromEnum(SYS.io_uring_register),
         @intFromEnum(SYS.io_setup),
         @intFromEnum(SYS.io_submit),
-        => if (!descriptors.areStopped()) descriptors.stop(),
+        => if (!kernel_files.areStopped()) kernel_files.stop(),
         @intFromEnum(SYS.landlock_add_rule) => materialize_words.in(c, landlock_rule_bytes),
         @intFromEnum(SYS.bpf) => materialize_words.in(b, c),
         @intFromEnum(SYS.clone) => return clone(a, number, &arguments),
@@ -136,8 +137,8 @@ noinline fn materialize(rule: system_calls.Rule, arguments: *const Arguments) ?n
         const bit = @as(u8, 1) << @intCast(place);
         if (rule.descriptors & bit != 0) {
             dirfd = @bitCast(@as(u32, @truncate(argument)));
-            descriptors.materialize(dirfd);
-            if (rule.paths == 0) if (descriptors.lost(dirfd)) |errno| return errno;
+            kernel_files.materialize(dirfd);
+            if (rule.paths == 0) if (kernel_files.lost(dirfd)) |errno| return errno;
         }
         if (rule.paths & bit != 0) descriptor_paths.materialize(dirfd, @as(?[*:0]const u8, @ptrFromInt(argument)));
     }
@@ -182,9 +183,9 @@ fn clone(flags: usize, number: usize, a: *const Arguments) isize {
     calls_restrict.prepareClone(flags);
     if (flags & clone_thread != 0) return pass(number, a);
     const copies_memory = flags & clone_vm == 0;
-    descriptors.closeGate();
+    kernel_files.closeGate();
     const result = pass(number, a);
-    if (result == 0 and copies_memory) calls_process.startChild() else descriptors.openGate();
+    if (result == 0 and copies_memory) calls_process.startChild() else kernel_files.openGate();
     return result;
 }
 

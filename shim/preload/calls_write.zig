@@ -6,6 +6,7 @@ const calls_data = @import("calls_data.zig");
 const cancellation = @import("cancellation.zig");
 const counters = @import("counters.zig");
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const store = @import("store.zig");
@@ -47,8 +48,8 @@ fn writeParts(fd: c_int, parts: []const Part, offset: ?i64) ?isize {
 /// The kernel serves this call, and all that follow on the descriptor.
 noinline fn aside(fd: c_int, reason: counters.Reason) ?isize {
     counters.kernel(.write, reason);
-    descriptors.materialize(fd);
-    return if (descriptors.lost(fd)) |e| next.fail(e) else null;
+    kernel_files.materialize(fd);
+    return if (kernel_files.lost(fd)) |e| next.fail(e) else null;
 }
 
 fn writeOne(fd: c_int, buffer: [*]const u8, count: usize, offset: ?i64) ?isize {

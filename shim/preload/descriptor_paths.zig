@@ -12,6 +12,7 @@ const linux = std.os.linux;
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
@@ -65,7 +66,7 @@ fn follow(text: []const u8, is_list_open: bool) void {
     var components = std.mem.tokenizeScalar(u8, text, '/');
     while (components.next()) |component| {
         if (std.mem.eql(u8, component, ".")) continue;
-        if (in_list) if (std.fmt.parseInt(u16, component, 10)) |number| descriptors.materialize(number) else |_| {};
+        if (in_list) if (std.fmt.parseInt(u16, component, 10)) |number| kernel_files.materialize(number) else |_| {};
         in_list = std.mem.eql(u8, component, "fd") or std.mem.eql(u8, component, "fdinfo");
     }
     if (in_list) showAll();
@@ -73,7 +74,7 @@ fn follow(text: []const u8, is_list_open: bool) void {
 
 /// The program is about to list its descriptors.
 fn showAll() void {
-    descriptors.materializeAll(.all);
+    kernel_files.materializeAll(.all);
     kept.drop();
     _ = placeholder.close();
 }

@@ -3,7 +3,7 @@
 //! Each is a real descriptor of the kernel's, the lowest free one as open(2) wants it, but of a placeholder
 //! (placeholder.zig); what it stands for is an open file description in the region, in this process's client area, so that the
 //! file lives until the last close and dup(2) shares the offset. For whatever the library does not serve, the
-//! description is *materialized* first: the real file of the mount takes its place at all its descriptors.
+//! description is *materialized* first: the real file of the mount takes its place at all its descriptors (kernel_files.zig).
 //!
 //! INVARIANTS
 //! - `table[fd]` names a description; entries and the description's `references` change under Description.lock only.
@@ -19,13 +19,11 @@ const layout = @import("layout");
 const anchor = @import("anchor.zig");
 const clients = @import("clients.zig");
 const description_pool = @import("description_pool.zig");
-const early = @import("early.zig");
-const full_table = @import("full_table.zig");
 const gate = @import("gate.zig");
 const holds = @import("holds.zig");
 const kept = @import("kept.zig");
+const kernel_files = @import("kernel_files.zig");
 const machine_code = @import("machine_code.zig");
-const mount_root = @import("mount_root.zig");
 const placeholder = @import("placeholder.zig");
 const private = @import("private.zig");
 const region = @import("region.zig");
@@ -158,7 +156,7 @@ inline fn lockDescription(description: *Description) Hold {
     return .{ .word = null, .step = step };
 }
 
-const yields_before_sleep = 200;
+pub const yields_before_sleep = 200;
 /// Ten seconds: who holds a lock for longer has left its function in a way that nobody saw (setcontext(3), or a thread that ended by exit(2)).
 const sleeps_max = 200_000;
 const sleep_nanoseconds = 50_000;
@@ -179,6 +177,30 @@ noinline fn lockLater(word: *u32, own: u32, step: *volatile holds.Hold) Hold {
     @atomicStore(u32, word, own, .monotonic);
     step.is_taken = true;
     return .{ .word = word, .step = step };
+}
+
+/// Two locks, in the order in which they were taken.
+pub const Both = struct {
+    first: Hold,
+    second: Hold,
+
+    pub fn release(both: Both) void {
+        both.second.release();
+        both.first.release();
+    }
+};
+
+pub fn lockBoth(a: ?Open, b: ?Open) ?Both {
+    const none: Hold = .{ .word = null, .step = undefined };
+    var both: Both = .{ .first = none, .second = none };
+    const in_order = (if (a) |o| o.entry else 0) <= (if (b) |o| o.entry else 0);
+    const first, const second = if (in_order) .{ a, b } else .{ b, a };
+    if (first) |o| both.first = o.lock() orelse return null;
+    if (second) |o| both.second = o.lock() orelse {
+        both.first.release();
+        return null;
+    };
+    return both;
 }
 
 // Opening.
@@ -212,7 +234,7 @@ pub fn claim(v: *const View, what: reopen.What, noted: ?*volatile u32) Claimed {
     } else _ = @atomicRmw(u32, &v.inodes[what.ino].open_count, .Add, 1, .seq_cst);
     const c: Claim = .{ .v = v, .index = index, .description = description, .step = step };
     // Who closes the gate looks for claims afterwards: one of both sees the other.
-    if (@atomicLoad(u32, &memory.closed_gates, .seq_cst) == 0 and !@atomicLoad(bool, &stopped, .monotonic)) return .{ .claim = c };
+    if (@atomicLoad(u32, &memory.closed_gates, .seq_cst) == 0 and !kernel_files.areStopped()) return .{ .claim = c };
     abandon(c);
     return .gate_closed;
 }
@@ -295,20 +317,21 @@ pub fn bind(c: Claim, reserved: Reserved) c_int {
 }
 
 pub const must_be_real = std.math.minInt(c_int);
+pub const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
 
 /// Of a new descriptor: stdio uses it, or the table ends below it.
-fn mustBeReal(fd: c_int) bool {
+pub fn mustBeReal(fd: c_int) bool {
     return fd < standard_count or fd >= private.table_count;
 }
 
-fn setEntry(fd: c_int, entry: u32) void {
+pub fn setEntry(fd: c_int, entry: u32) void {
     const number: u32 = @intCast(fd);
     if (number >= end()) _ = @atomicRmw(u32, &memory.table_end, .Max, number + 1, .monotonic);
     @atomicStore(u32, &memory.table[number], entry, .release);
 }
 
 /// Takes the descriptor out of the table; the lock is held. The last one ends the description.
-fn clearEntry(o: Open) void {
+pub fn clearEntry(o: Open) void {
     @atomicStore(u32, &memory.table[@intCast(o.fd)], 0, .release);
     o.description.references -= 1;
     if (o.description.references > 0) return;
@@ -446,7 +469,7 @@ fn closeUnowned(step: *volatile holds.Hold, fd: u32) void {
 }
 
 // In Description.flags, for us alone: the description has one descriptor, whose FD_CLOEXEC is as it was opened.
-const keepable: u32 = 1 << 31;
+pub const keepable: u32 = 1 << 31;
 /// The same for all its descriptors: opening it made the file.
 pub const created: u32 = 1 << 30;
 /// For the kernel it is an anchor (anchor.zig).
@@ -458,260 +481,4 @@ pub fn notKeepable(o: Open) void {
     const hold = o.lock() orelse return;
     o.description.flags &= ~keepable;
     hold.release();
-}
-
-// Duplicating.
-
-/// F_DUPFD or F_DUPFD_CLOEXEC: a descriptor at or above `lowest` that shares the description, or a negative errno. Null: it is
-/// to be a real one, and so is `o` now.
-pub fn duplicate(o: Open, command: i32, lowest: usize) ?c_int {
-    const mask = system.blockSignals();
-    defer system.restoreSignals(mask);
-    const hold = o.lock() orelse return null;
-    kept.drop();
-    var result = linux.fcntl(o.fd, command, lowest);
-    if (linux.errno(result) == .MFILE and placeholder.close()) result = linux.fcntl(o.fd, command, lowest);
-    if (linux.errno(result) == .SUCCESS and placeholder.makeWay(lowest, result)) {
-        _ = linux.syscall1(.close, result);
-        result = linux.fcntl(o.fd, command, lowest);
-    }
-    if (linux.errno(result) != .SUCCESS) {
-        hold.release();
-        return -@as(c_int, @intFromEnum(linux.errno(result)));
-    }
-    const fd: c_int = @intCast(result);
-    if (mustBeReal(fd)) {
-        _ = linux.syscall1(.close, result);
-        hold.release();
-        materializeOpen(o);
-        return null;
-    }
-    o.description.references += 1;
-    o.description.flags &= ~keepable;
-    setEntry(fd, o.entry);
-    hold.release();
-    return fd;
-}
-
-/// dup3(2), where one of both is a descriptor of ours: 0 or a negative errno. Null: neither is one any more.
-pub fn duplicateOnto(from: c_int, to: c_int, flags: u32) ?c_int {
-    const mask = system.blockSignals();
-    defer system.restoreSignals(mask);
-    if (placeholder.is(to)) placeholder.yield();
-    while (true) {
-        const source = find(from);
-        if (source) |o| if (mustBeReal(to)) {
-            materializeOpen(o);
-            if (find(from) != null) return -@as(c_int, @intFromEnum(lost(from) orelse .BADF));
-            continue;
-        };
-        const target = find(to);
-        if (source == null and target == null) return null;
-        const locks = lockBoth(source, target) orelse continue;
-        defer locks.release();
-        const result = linux.dup3(from, to, flags);
-        if (linux.errno(result) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.errno(result)));
-        if (source) |o| {
-            o.description.references += 1;
-            o.description.flags &= ~keepable;
-        }
-        if (target) |o| clearEntry(o);
-        if (source) |o| setEntry(to, o.entry);
-        return 0;
-    }
-}
-
-/// Two locks, in the order in which they were taken.
-pub const Both = struct {
-    first: Hold,
-    second: Hold,
-
-    pub fn release(both: Both) void {
-        both.second.release();
-        both.first.release();
-    }
-};
-
-pub fn lockBoth(a: ?Open, b: ?Open) ?Both {
-    const none: Hold = .{ .word = null, .step = undefined };
-    var both: Both = .{ .first = none, .second = none };
-    const in_order = (if (a) |o| o.entry else 0) <= (if (b) |o| o.entry else 0);
-    const first, const second = if (in_order) .{ a, b } else .{ b, a };
-    if (first) |o| both.first = o.lock() orelse return null;
-    if (second) |o| both.second = o.lock() orelse {
-        both.first.release();
-        return null;
-    };
-    return both;
-}
-
-// Materializing.
-
-/// The descriptor, and all that share its description, become the real file of the mount at the same offset. Nothing
-/// happens to others. When it cannot be done (the file is beyond the caller's rights, or its mount is out of reach by now), the descriptor
-/// goes on as it is, for all that the library serves, and `lost` says what the call is answered.
-pub inline fn materialize(fd: c_int) void {
-    if (find(fd)) |o| materializeOpen(o);
-}
-
-pub noinline fn materializeOpen(o: Open) void {
-    // When others have covered or detached the mount, everything becomes real as long as this descriptor leads there.
-    if (o.flags & anchored != 0 and !areStopped()) gate.lookForMount(o.v);
-    const mask = system.blockSignals();
-    defer system.restoreSignals(mask);
-    const hold = o.lock() orelse return;
-    defer hold.release();
-    const real = switch (openReal(o)) {
-        no_number => full_table.openReal(o),
-        else => |result| result,
-    };
-    if (real < 0) {
-        const e: linux.E = @enumFromInt(-real);
-        if (e == .NOTCONN or e == .CONNABORTED) @atomicStore(bool, &is_disconnected, true, .monotonic);
-        return;
-    }
-    defer if (real != o.fd) {
-        _ = linux.syscall1(.close, system.word(real));
-    };
-    const others = o.description.references - 1;
-    replace(o, real);
-    if (others == 0) return;
-    for (0..end()) |number| {
-        if (@atomicLoad(u32, &memory.table[number], .monotonic) != o.entry) continue;
-        var other = o;
-        other.fd = @intCast(number);
-        replace(other, real);
-    }
-}
-
-const no_number = -@as(c_int, @intFromEnum(linux.E.MFILE));
-
-/// The kernel has refused to open a file because nobody serves the mount any more.
-var is_disconnected: bool linksection(early.section) = false;
-
-/// What a call is answered on a descriptor that was to be made real and could not be: where the mount has no daemon any more, as on
-/// any file of a FUSE mount then. Null where it is real, and the kernel is to answer.
-pub noinline fn lost(fd: c_int) ?linux.E {
-    const o = find(fd) orelse return null;
-    return if (region.ended(o.v) or @atomicLoad(bool, &is_disconnected, .monotonic)) .NOTCONN else .IO;
-}
-
-fn replace(o: Open, real: c_int) void {
-    // Where no number was free it has the descriptor's own already.
-    if (o.fd == real) return clearEntry(o);
-    const descriptor_flags = linux.fcntl(o.fd, linux.F.GETFD, 0);
-    // One that was closed by a way the library does not see stays closed.
-    if (linux.errno(descriptor_flags) == .SUCCESS) {
-        const flags: linux.O = .{ .CLOEXEC = descriptor_flags & linux.FD_CLOEXEC != 0 };
-        const result = linux.dup3(real, o.fd, @bitCast(flags));
-        // The limit may be lower now than it was. Where nothing helps the descriptor stays ours.
-        if (linux.errno(result) != .SUCCESS and !full_table.move(real, o.fd, @bitCast(flags))) return;
-    }
-    clearEntry(o);
-}
-
-/// A descriptor of the real file, at the description's offset; negative: it cannot be had.
-pub fn openReal(o: Open) c_int {
-    const d = o.description;
-    const what: reopen.What = .{
-        .ino = d.ino,
-        .generation = d.generation,
-        .parent = d.parent,
-        .dentry = d.dentry,
-        .flags = d.flags,
-        .is_directory = o.isDirectory(),
-    };
-    const root = mount_root.of(o);
-    var real = reopen.open(o.v, what, root);
-    if (real == no_number and placeholder.close()) real = reopen.open(o.v, what, root);
-    if (real < 0 or d.offset == 0) return real;
-    if (what.is_directory) lookAtStart(real);
-    _ = linux.lseek(real, @intCast(d.offset), linux.SEEK.SET);
-    return real;
-}
-
-/// The kernel finds out only at the start of a directory that the listing in its cache is out of date. It is no reading that
-/// the program would have asked for: where it may be, without a trace.
-fn lookAtStart(directory: c_int) void {
-    var bytes: [512]u8 align(8) = undefined;
-    const flags = linux.fcntl(directory, linux.F.GETFL, 0);
-    const untraced: linux.O = .{ .NOATIME = true };
-    _ = linux.fcntl(directory, linux.F.SETFL, flags | @as(u32, @bitCast(untraced)));
-    _ = linux.getdents64(directory, &bytes, bytes.len);
-    _ = linux.fcntl(directory, linux.F.SETFL, flags);
-}
-
-/// Every descriptor, or those that a program started by exec would inherit.
-pub fn materializeAll(which: enum { all, inherited }) void {
-    kept.drop();
-    // Anchors last: from them the other files can be reached.
-    for ([_]u32{ 0, anchored }) |kind| {
-        for (0..end()) |number| {
-            const open = find(@intCast(number)) orelse continue;
-            if (open.flags & anchored != kind) continue;
-            if (which == .inherited and linux.fcntl(open.fd, linux.F.GETFD, 0) & linux.FD_CLOEXEC != 0) continue;
-            materializeOpen(open);
-        }
-    }
-}
-
-/// Every descriptor of the inode.
-pub fn materializeInode(inode: *volatile layout.Inode) void {
-    for (0..end()) |number| {
-        const open = find(@intCast(number)) orelse continue;
-        if (open.inode() == inode) materializeOpen(open);
-    }
-}
-
-// Being copied.
-
-var stopped: bool linksection(early.section) = false;
-
-/// Everything is left to the kernel.
-pub fn areStopped() bool {
-    return @atomicLoad(bool, &stopped, .monotonic);
-}
-
-/// The process is about to be copied: nothing of ours is open, nor will be until `openGate`.
-pub fn closeGate() void {
-    _ = holds.push(&openLeft, 0);
-    _ = @atomicRmw(u32, &memory.closed_gates, .Add, 1, .seq_cst);
-    // An open takes microseconds. One that this thread interrupted to run a signal handler goes on only afterwards.
-    for (0..yields_before_sleep) |_| {
-        if (!description_pool.hasClaims()) break;
-        _ = linux.syscall0(.sched_yield);
-    }
-    materializeAll(.all);
-}
-
-pub fn openGate() void {
-    _ = @atomicRmw(u32, &memory.closed_gates, .Sub, 1, .seq_cst);
-    forgetGate();
-}
-
-/// In the copy, whose gates are all open.
-pub fn forgetGate() void {
-    if (holds.find(&openLeft, 0)) |step| holds.pop(step);
-}
-
-/// The function that copies the process has been left.
-fn openLeft(_: *volatile holds.Hold) callconv(.c) void {
-    const before = @atomicLoad(u32, &memory.closed_gates, .seq_cst);
-    if (before > 0) _ = @atomicRmw(u32, &memory.closed_gates, .Sub, 1, .seq_cst);
-}
-
-/// From now on everything is real: the kernel will be given descriptors where the library does not see it.
-pub fn stop() void {
-    @atomicStore(bool, &stopped, true, .seq_cst);
-    closeGate();
-    openGate();
-}
-
-/// The process takes record locks of this file: fcntl(2) takes them back when any of its descriptors of the file is closed,
-/// so the kernel has to see them all.
-pub fn stopForLocks(fd: c_int) void {
-    const v = region.view() orelse return;
-    if (areStopped()) return;
-    const file = system.fstat(fd) orelse return;
-    if (file.dev == v.device) stop();
 }

@@ -2,6 +2,7 @@
 
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const leases = @import("leases.zig");
 const mount_files = @import("mount_files.zig");
 const next = @import("next.zig");
@@ -26,11 +27,11 @@ pub noinline fn serve(fd: c_int, command: c_int, argument: usize) ?c_int {
         f_dupfd_query => return isSameDescription(fd, @bitCast(@as(u32, @truncate(argument)))),
         f_created_query => return isCreated(fd),
         f_setlease, f_setdeleg => {
-            descriptors.materialize(fd);
+            kernel_files.materialize(fd);
             if (leases.areRefused(fd, argument)) return next.fail(.AGAIN);
         },
         f_notify => {
-            descriptors.materialize(fd);
+            kernel_files.materialize(fd);
             _ = leases.mark(fd);
         },
         f_add_seals, f_get_seals => if (mount_files.isFile(fd)) {
@@ -45,8 +46,8 @@ pub noinline fn serve(fd: c_int, command: c_int, argument: usize) ?c_int {
 /// All our descriptors are the same placeholder for the kernel.
 fn isSameDescription(a: c_int, b: c_int) ?c_int {
     if (descriptors.find(a)) |first| if (descriptors.find(b)) |second| return @intFromBool(first.entry == second.entry);
-    descriptors.materialize(a);
-    descriptors.materialize(b);
+    kernel_files.materialize(a);
+    kernel_files.materialize(b);
     return null;
 }
 

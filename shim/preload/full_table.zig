@@ -6,6 +6,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
 
@@ -13,7 +14,7 @@ const system = @import("system.zig");
 pub noinline fn openReal(o: descriptors.Open) c_int {
     if (raise()) |raised| {
         defer lower(raised);
-        const real = descriptors.openReal(o);
+        const real = kernel_files.openReal(o);
         if (real >= 0) return real;
     }
     return openInPlace(o);
@@ -74,7 +75,7 @@ fn openInPlace(o: descriptors.Open) c_int {
     if (linux.errno(descriptor_flags) != .SUCCESS) return -@as(c_int, @intFromEnum(linux.E.BADF));
     const close_on_exec = descriptor_flags & linux.FD_CLOEXEC != 0;
     _ = linux.syscall1(.close, system.word(o.fd));
-    const real = descriptors.openReal(o);
+    const real = kernel_files.openReal(o);
     if (real == o.fd) {
         if (!close_on_exec) _ = linux.fcntl(real, linux.F.SETFD, 0);
         return real;

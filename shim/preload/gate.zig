@@ -24,8 +24,8 @@ const identity = @import("../identity.zig");
 const mount_view = @import("../mount_view.zig");
 const counters = @import("counters.zig");
 const credentials = @import("credentials.zig");
-const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
+const kernel_files = @import("kernel_files.zig");
 const own_stack = @import("own_stack.zig");
 const process_status = @import("process_status.zig");
 const region = @import("region.zig");
@@ -66,7 +66,7 @@ pub fn reason() counters.Reason {
 pub noinline fn close(why: counters.Reason) void {
     if (!isClosed()) @atomicStore(counters.Reason, &the_reason, why, .monotonic);
     @atomicStore(State, &state, .closed, .seq_cst);
-    descriptors.stop();
+    kernel_files.stop();
 }
 
 /// `close`, before the program lets itself make no more system calls than it knows of: from now on it makes no other, also not at its end.

@@ -4,6 +4,7 @@
 //! enough to find every descriptor of ours in it; structures behind further addresses are not looked at.
 
 const descriptors = @import("descriptors.zig");
+const kernel_files = @import("kernel_files.zig");
 const materialize_words = @import("materialize_words.zig");
 
 const Request = packed struct(u32) {
@@ -33,7 +34,7 @@ pub inline fn materialize(request: u32, argument: usize) void {
 noinline fn look(number: u32, argument: usize) void {
     const request: Request = @bitCast(number);
     if (request.kind == terminal_kind or request.kind == socket_kind) return;
-    if (argument <= 0xffff) return descriptors.materialize(@intCast(argument));
+    if (argument <= 0xffff) return kernel_files.materialize(@intCast(argument));
     if (number == loop_configure) return materialize_words.in(argument, 4);
     if (request.is_written) materialize_words.in(argument, request.bytes);
     if (number == dedupe_range) dedupe(argument);

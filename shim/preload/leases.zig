@@ -2,9 +2,9 @@
 //! kernel's for all clients, as a watched one is (watches.zig), and what clients have open already is counted here.
 
 const linux = @import("std").os.linux;
-const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
 const layout = @import("layout");
+const kernel_files = @import("kernel_files.zig");
 const openers = @import("openers.zig");
 const region = @import("region.zig");
 const system = @import("system.zig");
@@ -26,6 +26,6 @@ pub fn mark(fd: c_int) ?*volatile layout.Inode {
     if (!gate.mayAct()) return null;
     const inode = region.inodeFound(system.fstat(fd) orelse return null) orelse return null;
     _ = @atomicRmw(u32, &inode.kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
-    descriptors.materializeInode(inode);
+    kernel_files.materializeInode(inode);
     return inode;
 }

@@ -12,6 +12,7 @@ const calls_process = @import("calls_process.zig");
 const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 
@@ -39,7 +40,7 @@ pub noinline fn look(v: *const region.View) void {
     @atomicStore(?*const Object, &last, newest, .monotonic);
     switch (search.verdict) {
         .unknown, .none => {},
-        .descriptors => if (!descriptors.areStopped()) descriptors.stop(),
+        .descriptors => if (!kernel_files.areStopped()) kernel_files.stop(),
         .everything => if (!gate.isClosed()) gate.close(.own_calls),
     }
 }
@@ -183,7 +184,7 @@ fn Loading(comptime name: [:0]const u8) type {
     return struct {
         fn prepare() callconv(.c) *const anyopaque {
             // Functions of another name space are not replaced by ours.
-            if (comptime std.mem.eql(u8, name, "dlmopen")) descriptors.stop() else if (descriptors.any()) descriptors.materializeAll(.all);
+            if (comptime std.mem.eql(u8, name, "dlmopen")) kernel_files.stop() else if (descriptors.any()) kernel_files.materializeAll(.all);
             return next.call(name, *const anyopaque);
         }
         fn call() callconv(.naked) noreturn {

@@ -4,6 +4,7 @@
 const linux = @import("std").os.linux;
 const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const system = @import("system.zig");
 
 /// The largest structure that is looked at; descriptors stand in front.
@@ -14,7 +15,7 @@ pub const Words = [words_max]u32;
 pub fn in(address: usize, length: usize) void {
     if (!descriptors.any() or address < 4096 or !gate.mayAct()) return;
     var words: Words = undefined;
-    for (words[0..copy(address, length, &words)]) |word| descriptors.materialize(@bitCast(word));
+    for (words[0..copy(address, length, &words)]) |word| kernel_files.materialize(@bitCast(word));
 }
 
 /// How many words could be copied. The address may be wrong, which the kernel is to tell: so the kernel copies.

@@ -5,6 +5,7 @@ const layout = @import("layout");
 const create = @import("create.zig");
 const descriptors = @import("descriptors.zig");
 const holds = @import("holds.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const permissions = @import("permissions.zig");
 const region = @import("region.zig");
@@ -177,7 +178,7 @@ fn endsDirectory(last: *const Last) void {
     if (last.ino == 0 or !descriptors.any()) return;
     const v = region.view() orelse return;
     const victim = &v.inodes[last.ino];
-    if (isDirectory(victim)) descriptors.materializeInode(victim);
+    if (isDirectory(victim)) kernel_files.materializeInode(victim);
 }
 
 // Renaming.

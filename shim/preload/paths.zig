@@ -13,6 +13,7 @@ const descriptors = @import("descriptors.zig");
 const early = @import("early.zig");
 const gate = @import("gate.zig");
 const holds = @import("holds.zig");
+const kernel_files = @import("kernel_files.zig");
 const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
@@ -190,8 +191,8 @@ fn chdir(path: [*:0]const u8) callconv(.c) c_int {
 fn fchdir(fd: c_int) callconv(.c) c_int {
     const step = beginChange();
     defer endChange(step);
-    descriptors.materialize(fd);
-    if (descriptors.lost(fd)) |e| return next.fail(e);
+    kernel_files.materialize(fd);
+    if (kernel_files.lost(fd)) |e| return next.fail(e);
     counters.kernel(.chdir, .changes);
     return next.call("fchdir", *const fn (c_int) callconv(.c) c_int)(fd);
 }

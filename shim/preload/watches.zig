@@ -8,8 +8,8 @@
 const layout = @import("layout");
 const clients = @import("clients.zig");
 const descriptor_paths = @import("descriptor_paths.zig");
-const descriptors = @import("descriptors.zig");
 const gate = @import("gate.zig");
+const kernel_files = @import("kernel_files.zig");
 const next = @import("next.zig");
 const region = @import("region.zig");
 const ring = @import("ring.zig");
@@ -65,7 +65,7 @@ fn mark(dirfd: c_int, path: Path, follow: bool) void {
         .kernel => region.inodeFound(system.statAt(dirfd, path, follow) orelse return) orelse return,
     };
     _ = @atomicRmw(u32, &inode.kernel_uses, .Or, layout.kernel_uses_watch, .seq_cst);
-    descriptors.materializeInode(inode);
+    kernel_files.materializeInode(inode);
 }
 
 const in_dont_follow = 0x0200_0000;
@@ -83,7 +83,7 @@ pub fn inotify_add_watch(fd: c_int, path: Path, mask: u32) callconv(.c) c_int {
 
 fn fanotify_mark(fd: c_int, flags: c_uint, mask: u64, dirfd: c_int, path: ?Path) callconv(.c) c_int {
     const follow = flags & fan_mark_dont_follow == 0;
-    descriptors.materialize(dirfd);
+    kernel_files.materialize(dirfd);
     if (path) |given| mark(dirfd, given, follow);
     const result = next.call("fanotify_mark", *const fn (c_int, c_uint, u64, c_int, ?Path) callconv(.c) c_int)(fd, flags, mask, dirfd, path);
     if (result >= 0) if (path) |given| mark(dirfd, given, follow);
