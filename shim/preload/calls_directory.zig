@@ -17,7 +17,6 @@ const memory_probe = @import("memory_probe.zig");
 const next = @import("next.zig");
 const placeholder = @import("placeholder.zig");
 const system = @import("system.zig");
-const thread = @import("thread.zig");
 
 const Path = [*:0]const u8;
 const Entry = listing.Entry;
@@ -116,7 +115,7 @@ fn closedir(dir: *anyopaque) callconv(.c) c_int {
 /// A function of this thread that was left (readdir(3) is not for signal handlers, but they may leave it), or that was interrupted, keeps
 /// only other threads out.
 fn lock(stream: *Stream) void {
-    const own = thread.word();
+    const own = system.threadWord();
     while (true) {
         const before = @cmpxchgWeak(u32, &stream.lock, 0, own, .acquire, .monotonic) orelse return;
         if (before == own) return;

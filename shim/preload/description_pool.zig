@@ -10,7 +10,7 @@ const clients = @import("clients.zig");
 const holds = @import("holds.zig");
 const private = @import("private.zig");
 const region = @import("region.zig");
-const thread = @import("thread.zig");
+const system = @import("system.zig");
 
 const View = region.View;
 const Description = layout.Description;
@@ -30,7 +30,7 @@ pub fn hasClaims() bool {
 
 /// As the state of a description: claimed by this thread.
 inline fn claimedByUs() u32 {
-    return layout.description_claimed | (thread.word() *% 0x9e37_79b1) << layout.description_claim_shift;
+    return layout.description_claimed | (system.threadWord() *% 0x9e37_79b1) << layout.description_claim_shift;
 }
 
 /// Whether the description in a step has been claimed for it.

@@ -129,8 +129,6 @@ pub fn end() u32 {
 
 // Locks.
 
-pub const threadWord = system.threadWord;
-
 pub const Hold = struct {
     /// Null: an outer function of this thread has it.
     word: ?*u32,
@@ -146,7 +144,7 @@ pub const Hold = struct {
 inline fn lockDescription(description: *Description) Hold {
     const word = &description.lock;
     const step = holds.push(&stepLeft, @intFromPtr(word));
-    const own = threadWord();
+    const own = system.threadWord();
     const before = @cmpxchgStrong(u32, word, 0, own, .acquire, .monotonic) orelse {
         step.is_taken = true;
         return .{ .word = word, .step = step };
@@ -442,7 +440,7 @@ inline fn advance(step: *volatile holds.Hold, stage: usize) void {
 fn stepLeft(step: *volatile holds.Hold) callconv(.c) void {
     const word: *u32 = @ptrFromInt(step.a);
     if (step.b != 0) finishClose(step, @alignCast(@fieldParentPtr("lock", word)));
-    if (!holds.isNested(step)) _ = @cmpxchgStrong(u32, word, threadWord(), 0, .release, .monotonic);
+    if (!holds.isNested(step)) _ = @cmpxchgStrong(u32, word, system.threadWord(), 0, .release, .monotonic);
     if (step.b != 0) closeUnowned(step, @intCast(step.c >> 32));
 }
 

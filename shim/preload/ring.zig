@@ -134,7 +134,7 @@ fn giveBack(slot: *layout.messages.RingSlot, step: *volatile holds.Hold) void {
 
 /// As the state of a slot: claimed by this thread.
 inline fn claimedByUs() u32 {
-    const mark = descriptors.threadWord() *% 0x9e37_79b1 >> 14;
+    const mark = system.threadWord() *% 0x9e37_79b1 >> 14;
     return layout.messages.ring_claimed | clients.number() << layout.messages.ring_claim_shift | mark << 14;
 }
 
@@ -177,7 +177,7 @@ fn submit(v: *const region.View, slot: *layout.messages.RingSlot, operation: u32
 /// Another slot for each thread to start at, so that threads do not meet.
 fn claim(v: *const region.View, step: *volatile holds.Hold) ?*layout.messages.RingSlot {
     if (region.ended(v)) return null;
-    const first = descriptors.threadWord() *% 0x9e37_79b1 >> 26;
+    const first = system.threadWord() *% 0x9e37_79b1 >> 26;
     for (0..layout.messages.ring_slot_count) |i| {
         const slot = &v.ring[(first + i) % layout.messages.ring_slot_count];
         if (@atomicLoad(u32, &slot.state, .monotonic) != layout.messages.ring_free) continue;

@@ -258,7 +258,7 @@ const Hold = struct {
 
 /// What the lock holds while this thread has it.
 inline fn lockWord() u64 {
-    return @as(u64, descriptors.threadWord()) << 32 | clients.number();
+    return @as(u64, system.threadWord()) << 32 | clients.number();
 }
 
 inline fn storingSlot(v: *const View) *u32 {

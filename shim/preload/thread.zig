@@ -73,6 +73,3 @@ pub inline fn current() *Thread {
         :
         : .{ .cc = true });
 }
-
-/// Another value for each thread of the process.
-pub const word = @import("system.zig").threadWord;
