@@ -12,7 +12,7 @@ const CHECK_STEPS = 400;
 function stateBefore(seed: number, step: number): string {
   const requests = new Requests(new Random(seed, false));
   for (let i = 1; i < step; i++) requests.step();
-  return requests.model.show();
+  return requests.trial.model.show();
 }
 
 Deno.test("requests at both doors do what the model says", () => {
